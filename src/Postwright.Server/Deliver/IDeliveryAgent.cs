@@ -1,0 +1,99 @@
+using Postwright.Server.Queue;
+
+namespace Postwright.Server.Deliver;
+
+/// <summary>What a delivery attempt did for one recipient.</summary>
+public enum DeliveryStatus
+{
+    /// <summary>Taken over by a mailbox, command or server: <c>status=sent</c>.</summary>
+    Sent,
+
+    /// <summary>To be tried again: <c>status=deferred</c>.</summary>
+    Deferred,
+
+    /// <summary>Never to be tried again: <c>status=bounced</c>.</summary>
+    Bounced,
+
+    /// <summary>Became other recipients (aliases, .forward), which the queue takes over before this one is done.</summary>
+    Expanded,
+}
+
+/// <summary>A recipient of one delivery.</summary>
+/// <param name="Index">Its position in the envelope.</param>
+/// <param name="Recipient">Its envelope row.</param>
+/// <param name="Address">The address that resolution gave; what the agent delivers to.</param>
+public readonly record struct DeliveryRecipient(int Index, EnvelopeRecipient Recipient, string Address);
+
+/// <summary>One message's recipients for one transport and next hop: what a delivery agent is asked to do in one go.</summary>
+public sealed class DeliveryRequest
+{
+    /// <summary>Queue ID, sender, DSN fields.</summary>
+    public required Envelope Envelope { get; init; }
+
+    /// <summary>The content; owned by the caller, valid until the delivery ends.</summary>
+    public required MessageContent Content { get; init; }
+
+    /// <summary>The transport's name in master.cf, such as <c>smtp</c> or <c>local</c>.</summary>
+    public required string Transport { get; init; }
+
+    /// <summary>Where to: domain, <c>[host]:port</c>, or the text of error and discard.</summary>
+    public required string NextHop { get; init; }
+
+    /// <summary>At most the transport's destination_recipient_limit.</summary>
+    public required IReadOnlyList<DeliveryRecipient> Recipients { get; init; }
+
+    /// <summary>When the message entered the active queue (the first of delays=).</summary>
+    public required DateTimeOffset Activated { get; init; }
+
+    /// <summary>When the agent was given the request (the second of delays=).</summary>
+    public required DateTimeOffset Started { get; init; }
+}
+
+/// <summary>One recipient's result, with all that the log line and a notice need.</summary>
+/// <param name="Index">Position in the envelope.</param>
+/// <param name="Status">What happened.</param>
+/// <param name="Dsn">Enhanced status code, such as <c>2.0.0</c> (RFC 3463).</param>
+/// <param name="Reason">The text in parentheses: <c>250 2.0.0 Ok: queued as X</c>, <c>delivered to mailbox</c>, or why not.</param>
+/// <param name="Relay">relay=: <c>host[addr]:port</c>, <c>local</c>, <c>none</c>.</param>
+public sealed record RecipientResult(int Index, DeliveryStatus Status, string Dsn, string Reason, string Relay)
+{
+    /// <summary>The address in the log line where it differs from the recipient's (after alias expansion), else null.</summary>
+    public string? LoggedAddress { get; init; }
+
+    /// <summary>For <see cref="DeliveryStatus.Expanded"/>: the new recipients.</summary>
+    public IReadOnlyList<EnvelopeRecipient> Into { get; init; } = [];
+
+    /// <summary>For <see cref="DeliveryStatus.Expanded"/>: the sender of the new recipients where owner-alias changes it, else null.</summary>
+    public string? NewSender { get; init; }
+
+    /// <summary>Remote-MTA of a notice (RFC 3464, 2.3.5), a host name; null if no other server spoke.</summary>
+    public string? RemoteMta { get; init; }
+
+    /// <summary>Diagnostic-Code of a notice, such as <c>smtp; 550 5.1.1 No such user</c>; null to use <see cref="Reason"/> with <c>X-Postfix</c>.</summary>
+    public string? Diagnostic { get; init; }
+
+    /// <summary>Seconds spent on DNS, connection, greeting, HELO, TLS (the third of delays=).</summary>
+    public TimeSpan Setup { get; init; }
+
+    /// <summary>Seconds spent on the transmission (the fourth of delays=).</summary>
+    public TimeSpan Transfer { get; init; }
+
+    /// <summary>conn_use=; logged when above 1.</summary>
+    public int ConnectionUses { get; init; } = 1;
+
+    /// <summary>
+    /// True when the destination itself cannot be reached, so that it counts against the destination
+    /// (failed cohorts, dead destinations), not only against this recipient.
+    /// </summary>
+    public bool SiteFailure { get; init; }
+}
+
+/// <summary>
+/// A transport's delivery: smtp, lmtp, local, virtual, pipe, error, discard. Gives exactly one result per recipient and
+/// does not throw for anything a peer, file or table does; an exception is a bug, and the queue manager defers the message.
+/// </summary>
+public interface IDeliveryAgent
+{
+    /// <summary>Delivers. On cancellation (shutdown) recipients not yet decided come back deferred.</summary>
+    ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken);
+}

@@ -1,0 +1,59 @@
+namespace Postwright.Server.Queue;
+
+/// <summary>
+/// A message's bytes: headers, empty line, body, lines ended by CRLF, without dot-stuffing and final dot. Kept as they came,
+/// with our Received: and completed headers in front. Small content is in memory, larger content in a file of the spool.
+/// Reference-counted by its owner, the store: whoever loads a message disposes it when done.
+/// </summary>
+public abstract class MessageContent : IDisposable
+{
+    /// <summary>Bytes in all.</summary>
+    public abstract long Length { get; }
+
+    /// <summary>The bytes at once when they are in memory (or can be without I/O), else false.</summary>
+    public abstract bool TryGetMemory(out ReadOnlyMemory<byte> bytes);
+
+    /// <summary>Reads from <paramref name="offset"/> into <paramref name="buffer"/>; 0 at the end.</summary>
+    /// <exception cref="IOException">The disk failed: a temporary error of the delivery.</exception>
+    public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives memory or descriptor back.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+}
+
+/// <summary>Content in memory that needs no giving back: tests, notices.</summary>
+public sealed class MemoryContent(ReadOnlyMemory<byte> bytes) : MessageContent
+{
+    /// <inheritdoc />
+    public override long Length => bytes.Length;
+
+    /// <inheritdoc />
+    public override bool TryGetMemory(out ReadOnlyMemory<byte> all)
+    {
+        all = bytes;
+        return true;
+    }
+
+    /// <inheritdoc />
+    public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (offset >= bytes.Length)
+        {
+            return ValueTask.FromResult(0);
+        }
+
+        ReadOnlySpan<byte> rest = bytes.Span[(int)offset..];
+        int count = Math.Min(rest.Length, buffer.Length);
+        rest[..count].CopyTo(buffer.Span);
+        return ValueTask.FromResult(count);
+    }
+}

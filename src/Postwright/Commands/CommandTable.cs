@@ -1,0 +1,45 @@
+namespace Postwright.Commands;
+
+/// <summary>
+/// The multi-call program: its links' names choose the command (<c>postmap</c>, <c>sendmail</c>, ...), or its first argument
+/// does (<c>postwright postmap ...</c>). One row a command; the command itself is a file of its own beside this one.
+/// </summary>
+internal static class CommandTable
+{
+    private static readonly SortedDictionary<string, Func<string[], int>> Commands = new(StringComparer.Ordinal)
+    {
+    };
+
+    /// <summary>Runs the command that argv[0] or the first argument names; 64 and usage if there is none.</summary>
+    public static int Run(string[] commandLine, string[] arguments)
+    {
+        // argv[0], not the executable's path: a link's name is what counts.
+        string called = Path.GetFileName(InvokedAs() ?? commandLine[0]);
+        if (Commands.TryGetValue(called, out Func<string[], int>? command))
+        {
+            return command(arguments);
+        }
+
+        if (arguments.Length > 0 && Commands.TryGetValue(arguments[0], out command))
+        {
+            return command(arguments[1..]);
+        }
+
+        Console.Error.WriteLine($"usage: postwright COMMAND [ARGUMENT ...]\ncommands: {string.Join(' ', Commands.Keys)}");
+        return arguments is ["--help" or "-h"] ? 0 : 64;
+    }
+
+    private static string? InvokedAs()
+    {
+        try
+        {
+            string all = File.ReadAllText("/proc/self/cmdline");
+            int end = all.IndexOf('\0', StringComparison.Ordinal);
+            return end < 0 ? all : all[..end];
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,3 @@
+using Postwright.Commands;
+
+return CommandTable.Run(Environment.GetCommandLineArgs(), args);
