@@ -31,27 +31,27 @@ public abstract class MessageContent : IDisposable
 }
 
 /// <summary>Content in memory that needs no giving back: tests, notices.</summary>
-public sealed class MemoryContent(ReadOnlyMemory<byte> bytes) : MessageContent
+public sealed class MemoryContent(ReadOnlyMemory<byte> content) : MessageContent
 {
     /// <inheritdoc />
-    public override long Length => bytes.Length;
+    public override long Length => content.Length;
 
     /// <inheritdoc />
-    public override bool TryGetMemory(out ReadOnlyMemory<byte> all)
+    public override bool TryGetMemory(out ReadOnlyMemory<byte> bytes)
     {
-        all = bytes;
+        bytes = content;
         return true;
     }
 
     /// <inheritdoc />
     public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (offset >= bytes.Length)
+        if (offset >= content.Length)
         {
             return ValueTask.FromResult(0);
         }
 
-        ReadOnlySpan<byte> rest = bytes.Span[(int)offset..];
+        ReadOnlySpan<byte> rest = content.Span[(int)offset..];
         int count = Math.Min(rest.Length, buffer.Length);
         rest[..count].CopyTo(buffer.Span);
         return ValueTask.FromResult(count);
