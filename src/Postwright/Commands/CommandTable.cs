@@ -25,6 +25,12 @@ internal static class CommandTable
             return command(arguments[1..]);
         }
 
+        if (arguments is ["--commands"])
+        {
+            Console.Out.WriteLine(string.Join('\n', Commands.Keys));
+            return 0;
+        }
+
         Console.Error.WriteLine($"usage: postwright COMMAND [ARGUMENT ...]\ncommands: {string.Join(' ', Commands.Keys)}");
         return arguments is ["--help" or "-h"] ? 0 : 64;
     }
