@@ -41,4 +41,10 @@ public interface IDnsResolver
 
     /// <summary>Names of <paramref name="address"/> (reverse zone, and /etc/hosts as the system's resolver would).</summary>
     ValueTask<DnsAnswer<string>> QueryPtrAsync(IPAddress address, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// All addresses of <paramref name="host"/> as the system's resolver finds them: /etc/hosts first, then A and AAAA.
+    /// For smtp_host_lookup = native and for verifying a client's name.
+    /// </summary>
+    ValueTask<DnsAnswer<IPAddress>> LookupHostAsync(string host, CancellationToken cancellationToken);
 }
