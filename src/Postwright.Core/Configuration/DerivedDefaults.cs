@@ -1,0 +1,87 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Postwright.Core.Configuration;
+
+/// <summary>
+/// The defaults that are found on the machine: myhostname (the host's name, completed by mydomain), mydomain (myhostname
+/// without its first label), mynetworks (from mynetworks_style and the interfaces that inet_interfaces names).
+/// </summary>
+internal sealed class DerivedDefaults(MailConfiguration configuration, HostFacts host)
+{
+    private const string NoDomain = "localdomain";
+
+    public string? Find(string name) => name switch
+    {
+        "myhostname" => MyHostName(),
+        "mydomain" => MyDomain(),
+        "mynetworks" => MyNetworks(),
+        "process_id" => Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        _ => null,
+    };
+
+    private string MyHostName()
+    {
+        if (host.HostName.Contains('.', StringComparison.Ordinal))
+        {
+            return host.HostName;
+        }
+
+        string domain = configuration.IsSet("mydomain") ? configuration.GetString("mydomain") : NoDomain;
+        return $"{host.HostName}.{domain}";
+    }
+
+    private string MyDomain()
+    {
+        string name = configuration.GetString("myhostname");
+        int dot = name.IndexOf('.', StringComparison.Ordinal);
+        return dot < 0 ? NoDomain : name[(dot + 1)..];
+    }
+
+    private string MyNetworks()
+    {
+        string style = configuration.GetString("mynetworks_style");
+        IEnumerable<string> networks = OwnAddresses().Select(own => Network(own, style)).Distinct();
+        return string.Join(' ', networks);
+    }
+
+    /// <summary>The addresses that inet_interfaces and inet_protocols select.</summary>
+    internal IReadOnlyList<InterfaceAddress> OwnAddresses()
+    {
+        IReadOnlyList<string> protocols = configuration.GetList("inet_protocols");
+        bool all = protocols.Contains("all", StringComparer.OrdinalIgnoreCase);
+        bool v4 = all || protocols.Contains("ipv4", StringComparer.OrdinalIgnoreCase);
+        bool v6 = all || protocols.Contains("ipv6", StringComparer.OrdinalIgnoreCase);
+        IReadOnlyList<string> wanted = configuration.GetList("inet_interfaces");
+        return [.. host.Addresses.Where(a =>
+            (a.Address.AddressFamily == AddressFamily.InterNetwork ? v4 : v6)
+            && wanted.Any(w => Selects(w, a.Address)))];
+    }
+
+    private static bool Selects(string interfaces, IPAddress address) => interfaces.ToLowerInvariant() switch
+    {
+        "all" => true,
+        "loopback-only" or "localhost" => IPAddress.IsLoopback(address),
+        _ => IPAddress.TryParse(interfaces.Trim('[', ']'), out IPAddress? one) && one.Equals(address),
+    };
+
+    private static string Network(InterfaceAddress own, string style)
+    {
+        byte[] bytes = own.Address.GetAddressBytes();
+        bool v4 = bytes.Length == 4;
+        int bits = style switch
+        {
+            "host" => bytes.Length * 8,
+            // Classes exist for IPv4 alone; Postfix takes the interface's own prefix for IPv6.
+            "class" when v4 => bytes[0] < 128 ? 8 : bytes[0] < 192 ? 16 : bytes[0] < 224 ? 24 : 32,
+            _ => own.PrefixLength,
+        };
+        for (int bit = bits; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+
+        var network = new IPAddress(bytes);
+        return v4 ? $"{network}/{bits}" : $"[{network}]/{bits}";
+    }
+}

@@ -1,0 +1,44 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+
+namespace Postwright.Core.Configuration;
+
+/// <summary>An address of this machine with the length of its network prefix in bits.</summary>
+public readonly record struct InterfaceAddress(IPAddress Address, int PrefixLength);
+
+/// <summary>
+/// What defaults are derived from: the machine's name and its addresses. Read once per configuration, so that a reload sees a
+/// new name; tests pass their own.
+/// </summary>
+/// <param name="HostName">The kernel's host name, completed or not.</param>
+/// <param name="Addresses">IPv4 addresses first, in the order of the interfaces.</param>
+public sealed record HostFacts(string HostName, IReadOnlyList<InterfaceAddress> Addresses)
+{
+    /// <summary>The facts of the machine this runs on.</summary>
+    public static HostFacts OfThisMachine()
+    {
+        var addresses = new List<InterfaceAddress>();
+        try
+        {
+            foreach (NetworkInterface one in NetworkInterface.GetAllNetworkInterfaces())
+            {
+                foreach (UnicastIPAddressInformation address in one.GetIPProperties().UnicastAddresses)
+                {
+                    IPAddress plain = address.Address.AddressFamily == AddressFamily.InterNetworkV6
+                        ? new IPAddress(address.Address.GetAddressBytes())
+                        : address.Address;
+                    addresses.Add(new InterfaceAddress(plain, address.PrefixLength));
+                }
+            }
+        }
+        catch (NetworkInformationException)
+        {
+            // No interface list (a container without /proc/net): the machine has no addresses to trust.
+        }
+
+        return new HostFacts(
+            Environment.MachineName,
+            [.. addresses.OrderBy(a => a.Address.AddressFamily == AddressFamily.InterNetwork ? 0 : 1)]);
+    }
+}

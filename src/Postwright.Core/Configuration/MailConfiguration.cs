@@ -1,0 +1,229 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+
+namespace Postwright.Core.Configuration;
+
+/// <summary>
+/// The settings of main.cf over the defaults of <see cref="ParameterTable"/>, and the rows of master.cf. Immutable and safe for
+/// any number of threads; a reload makes a new one. Read what you need once, into an options record of your own.
+/// Asking for a name that is no parameter is a bug and throws <see cref="ArgumentException"/>; a value that cannot be read
+/// falls back to the default and is collected in <see cref="Errors"/>, as is everything wrong in the files.
+/// </summary>
+public sealed class MailConfiguration
+{
+    private readonly Dictionary<string, Setting> _settings;
+    private readonly DerivedDefaults _derived;
+    private readonly HostFacts _host;
+    private readonly ConcurrentDictionary<ConfigurationError, int> _errors;
+
+    private MailConfiguration(
+        string configDirectory,
+        Dictionary<string, Setting> settings,
+        IReadOnlyList<MasterService> services,
+        HostFacts host,
+        IEnumerable<ConfigurationError> errors)
+    {
+        ConfigDirectory = configDirectory;
+        _settings = settings;
+        Services = services;
+        _host = host;
+        _derived = new DerivedDefaults(this, host);
+        _errors = new ConcurrentDictionary<ConfigurationError, int>();
+        foreach (ConfigurationError error in errors)
+        {
+            _errors.TryAdd(error, _errors.Count);
+        }
+    }
+
+    /// <summary>The directory the files were read from.</summary>
+    public string ConfigDirectory { get; }
+
+    /// <summary>The rows of master.cf, in order.</summary>
+    public IReadOnlyList<MasterService> Services { get; }
+
+    /// <summary>What is set in main.cf and by overrides, known names or not.</summary>
+    public IReadOnlyCollection<Setting> Settings => _settings.Values;
+
+    /// <summary>Everything wrong so far, in the order it was found: in the files, and in values asked for.</summary>
+    public IReadOnlyList<ConfigurationError> Errors => [.. _errors.OrderBy(pair => pair.Value).Select(pair => pair.Key)];
+
+    /// <summary>Reads main.cf and master.cf of a directory. A file that is missing or unreadable is an error in <see cref="Errors"/>.</summary>
+    public static MailConfiguration Load(string configDirectory)
+    {
+        var errors = new List<ConfigurationError>();
+        string main = ReadFile(Path.Combine(configDirectory, "main.cf"), errors);
+        string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
+        return Build(configDirectory, main, master, HostFacts.OfThisMachine(), errors);
+    }
+
+    /// <summary>Reads a configuration from text, for tests and for tools that have it in hand.</summary>
+    /// <param name="mainCf">main.cf's text.</param>
+    /// <param name="masterCf">master.cf's text; null for none.</param>
+    /// <param name="host">What the machine is called and which addresses it has; null for the real ones.</param>
+    /// <param name="configDirectory">The directory to name in messages.</param>
+    public static MailConfiguration FromText(string mainCf, string? masterCf = null, HostFacts? host = null, string configDirectory = "/etc/postfix")
+        => Build(configDirectory, mainCf, masterCf ?? "", host ?? HostFacts.OfThisMachine(), []);
+
+    /// <summary>The same with <c>-o name=value</c> settings on top, whose file is named <c>-o</c>.</summary>
+    public MailConfiguration WithOverrides(IEnumerable<KeyValuePair<string, string>> overrides)
+    {
+        var settings = new Dictionary<string, Setting>(_settings, StringComparer.Ordinal);
+        foreach ((string name, string value) in overrides)
+        {
+            settings[name] = new Setting(name, value, "-o", 0);
+        }
+
+        return new MailConfiguration(ConfigDirectory, settings, Services, _host, Errors);
+    }
+
+    /// <summary>True when main.cf or an override sets the name, even to nothing.</summary>
+    public bool IsSet(string name) => _settings.ContainsKey(name);
+
+    /// <summary>The value, references expanded; for a raw parameter the text as it stands.</summary>
+    public string GetString(string name)
+    {
+        ParameterDefinition row = Row(name);
+        string value = GetUnexpanded(name);
+        return row.Kind == ParameterKind.Raw ? value : Expand(value, name);
+    }
+
+    /// <summary>The value as main.cf or the table has it, references unexpanded.</summary>
+    public string GetUnexpanded(string name)
+        => _settings.TryGetValue(name, out Setting? setting) ? setting.Value : DefaultOf(Row(name));
+
+    /// <summary>yes or no, in any case.</summary>
+    public bool GetBool(string name) => Get(name, "yes or no", ParseBool);
+
+    /// <summary>A whole number within the row's limits.</summary>
+    public int GetInt(string name)
+    {
+        ParameterDefinition row = Row(name);
+        return (int)Get(name, Range(row, "a whole number"), text => ParseNumber(text, row, int.MaxValue));
+    }
+
+    /// <summary>A whole number within the row's limits.</summary>
+    public long GetLong(string name)
+    {
+        ParameterDefinition row = Row(name);
+        return Get(name, Range(row, "a whole number"), text => ParseNumber(text, row, long.MaxValue));
+    }
+
+    /// <summary>A duration within the row's limits.</summary>
+    public TimeSpan GetTime(string name)
+    {
+        ParameterDefinition row = Row(name);
+        return Get(name, Range(row, $"a time such as 30s, 5m, 4h, 5d (the default unit is {row.Unit})"), text => ParseTime(text, row));
+    }
+
+    /// <summary>Durations separated by commas or blanks, such as delay_warning_time's.</summary>
+    public IReadOnlyList<TimeSpan> GetTimes(string name)
+    {
+        ParameterDefinition row = Row(name);
+        TimeSpan[] ReadAll(string text) => [.. ConfigurationList.Split(text).Select(one => ParseTime(one, row) ?? TimeSpan.MinValue)];
+        return GetReference(name, "times such as 5m, 4h", text => ReadAll(text) is var all && all.Contains(TimeSpan.MinValue) ? null : all);
+    }
+
+    /// <summary>The elements, references expanded, <c>{...}</c> kept together.</summary>
+    public IReadOnlyList<string> GetList(string name) => ConfigurationList.Split(GetString(name));
+
+    /// <summary>The expanded value of a name that main.cf may define for itself (a restriction class); null when it does not.</summary>
+    public string? GetUserDefined(string name)
+        => _settings.TryGetValue(name, out Setting? setting) ? Expand(setting.Value, name) : null;
+
+    /// <summary>Expands the references in any text, as in a value of main.cf.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="name">The parameter or place it belongs to, for messages.</param>
+    public string Expand(string text, string name)
+        => MacroExpander.Expand(text, LookUp, trouble => Report(name, trouble), ConfigurationFunctions.Find).Text;
+
+    /// <summary>The unexpanded value of any name for an expansion; null when it is neither set nor a parameter.</summary>
+    internal string? LookUp(string name)
+    {
+        if (_settings.TryGetValue(name, out Setting? setting))
+        {
+            return setting.Value;
+        }
+
+        return ParameterTable.Find(name) is { } row ? DefaultOf(row) : null;
+    }
+
+    /// <summary>The unexpanded default, found on the machine where it is derived.</summary>
+    internal string DefaultOf(ParameterDefinition row) => row.Name switch
+    {
+        "config_directory" => ConfigDirectory,
+        _ => _derived.Find(row.Name) ?? row.Default,
+    };
+
+    private static MailConfiguration Build(string directory, string main, string master, HostFacts host, List<ConfigurationError> errors)
+    {
+        Dictionary<string, Setting> settings = MainCf.Parse(main, Path.Combine(directory, "main.cf"), errors);
+        IReadOnlyList<MasterService> services = MasterCf.Parse(master, Path.Combine(directory, "master.cf"), errors);
+        return new MailConfiguration(directory, settings, services, host, errors);
+    }
+
+    private static string ReadFile(string path, List<ConfigurationError> errors)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            string reason = failure is FileNotFoundException or DirectoryNotFoundException ? "No such file or directory"
+                : failure is UnauthorizedAccessException ? "Permission denied" : failure.Message;
+            errors.Add(new ConfigurationError(path, 0, $"open {path}: {reason}"));
+            return "";
+        }
+    }
+
+    private static ParameterDefinition Row(string name)
+        => ParameterTable.Find(name) ?? throw new ArgumentException($"there is no parameter {name}", nameof(name));
+
+    private T Get<T>(string name, string wanted, Func<string, T?> parse)
+        where T : struct
+    {
+        string text = GetString(name);
+        if (parse(text) is { } value)
+        {
+            return value;
+        }
+
+        Report(name, $"{name} = {text}: this must be {wanted}");
+        return parse(Expand(DefaultOf(Row(name)), name)) ?? default;
+    }
+
+    private T GetReference<T>(string name, string wanted, Func<string, T?> parse)
+        where T : class
+    {
+        string text = GetString(name);
+        if (parse(text) is { } value)
+        {
+            return value;
+        }
+
+        Report(name, $"{name} = {text}: this must be {wanted}");
+        return parse(Expand(DefaultOf(Row(name)), name)) ?? throw new InvalidOperationException($"the default of {name} is invalid");
+    }
+
+    private void Report(string name, string trouble)
+    {
+        Setting? setting = _settings.GetValueOrDefault(name);
+        var error = new ConfigurationError(setting?.File ?? Path.Combine(ConfigDirectory, "main.cf"), setting?.Line ?? 0, trouble);
+        _errors.TryAdd(error, _errors.Count);
+    }
+
+    private static bool? ParseBool(string text)
+        => text.Equals("yes", StringComparison.OrdinalIgnoreCase) ? true
+            : text.Equals("no", StringComparison.OrdinalIgnoreCase) ? false : null;
+
+    private static long? ParseNumber(string text, ParameterDefinition row, long top)
+        => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value)
+            && value >= row.Minimum && value <= Math.Min(row.Maximum, top) ? value : null;
+
+    private static TimeSpan? ParseTime(string text, ParameterDefinition row)
+        => TimeValue.TryParse(text, row.Unit, out TimeSpan value)
+            && value.TotalSeconds >= row.Minimum && value.TotalSeconds <= row.Maximum ? value : null;
+
+    private static string Range(ParameterDefinition row, string what)
+        => row.Maximum >= int.MaxValue ? $"{what}, at least {row.Minimum}" : $"{what} from {row.Minimum} to {row.Maximum}";
+}

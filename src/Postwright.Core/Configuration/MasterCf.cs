@@ -1,0 +1,205 @@
+using System.Globalization;
+
+namespace Postwright.Core.Configuration;
+
+/// <summary>
+/// Reads master.cf: eight columns (service, type, private, unpriv, chroot, wakeup, maxproc, command with arguments). Arguments
+/// in braces are one argument with their blanks; <c>-o name=value</c>, <c>-oname=value</c> and <c>-o { name = value }</c> are
+/// overrides. A row that cannot be read is reported with what would be right, and left out.
+/// </summary>
+public static class MasterCf
+{
+    private const int Columns = 8;
+
+    private static readonly string[] ColumnNames = ["service", "type", "private", "unprivileged", "chroot", "wakeup", "maxproc", "command"];
+
+    /// <summary>The rows, in order.</summary>
+    /// <param name="text">The file's text.</param>
+    /// <param name="file">Its path, for messages.</param>
+    /// <param name="errors">Takes what is wrong.</param>
+    public static IReadOnlyList<MasterService> Parse(string text, string file, ICollection<ConfigurationError> errors)
+    {
+        var services = new List<MasterService>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (LogicalLine line in ConfigurationText.LogicalLines(text))
+        {
+            var problems = new List<string>();
+            MasterService? service = ParseRow(line, file, problems);
+            foreach (string problem in problems)
+            {
+                errors.Add(new ConfigurationError(file, line.Line, problem));
+            }
+
+            if (service is null)
+            {
+                continue;
+            }
+
+            if (!seen.Add(service.Name + "/" + service.Type))
+            {
+                errors.Add(new ConfigurationError(file, line.Line, $"duplicate entry for service \"{service.Name}\" type \"{service.Type}\": remove one", IsFatal: false));
+                services.RemoveAll(s => s.Name == service.Name && s.Type == service.Type);
+            }
+
+            services.Add(service);
+        }
+
+        return services;
+    }
+
+    private static MasterService? ParseRow(LogicalLine line, string file, List<string> problems)
+    {
+        if (char.IsWhiteSpace(line.Text[0]))
+        {
+            problems.Add($"a service must begin in the first column: \"{line.Text.Trim()}\"");
+            return null;
+        }
+
+        List<string> words = SplitWords(line.Text, problems);
+        if (words.Count < Columns)
+        {
+            problems.Add($"the row has {words.Count} columns, the column \"{ColumnNames[words.Count]}\" is missing; a row is: service type private unpriv chroot wakeup maxproc command [arguments]");
+            return null;
+        }
+
+        Validate(words, problems);
+        var arguments = words[Columns..];
+        var overrides = new List<KeyValuePair<string, string>>();
+        ReadOverrides(arguments, overrides, problems);
+        return problems.Count > 0 ? null : new MasterService
+        {
+            Name = words[0],
+            Type = words[1],
+            Fields = words[2..7],
+            Command = words[7],
+            Arguments = arguments,
+            Overrides = overrides,
+            File = file,
+            Line = line.Line,
+        };
+    }
+
+    private static void Validate(List<string> words, List<string> problems)
+    {
+        if (words[1] is not ("inet" or "unix" or "fifo" or "pass" or "unix-dgram"))
+        {
+            problems.Add($"bad transport type: \"{words[1]}\"; it must be inet, unix, fifo, pass or unix-dgram");
+        }
+
+        for (int column = 2; column < 5; column++)
+        {
+            if (words[column] is not ("-" or "y" or "n"))
+            {
+                problems.Add($"field \"{ColumnNames[column]}\": bad value: \"{words[column]}\"; it must be y, n or -");
+            }
+        }
+
+        if (words[1] == "inet" && words[2] == "y")
+        {
+            problems.Add("field \"private\": an inet service cannot be private; write n");
+        }
+
+        if (words[5] != "-" && !TimeValue.TryParse(words[5].TrimEnd('?'), 's', out _))
+        {
+            problems.Add($"field \"wakeup\": bad value: \"{words[5]}\"; it must be a time in seconds, with ? behind it if the service may be absent, or -");
+        }
+
+        if (words[6] != "-" && !int.TryParse(words[6], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        {
+            problems.Add($"field \"maxproc\": bad value: \"{words[6]}\"; it must be a number, 0 for no limit, or -");
+        }
+
+        if (words[7].Contains('/', StringComparison.Ordinal))
+        {
+            problems.Add($"field \"command\": \"{words[7]}\" is a path; write the program's name alone");
+        }
+    }
+
+    /// <summary>Splits a row into words; <c>{ a b }</c> is one word without its braces.</summary>
+    internal static List<string> SplitWords(string text, List<string> problems)
+    {
+        var words = new List<string>();
+        int at = 0;
+        while (at < text.Length)
+        {
+            if (char.IsWhiteSpace(text[at]))
+            {
+                at++;
+                continue;
+            }
+
+            int end;
+            // The first seven columns never hold braces.
+            if (text[at] == '{' && words.Count >= Columns)
+            {
+                end = MacroExpander.FindClosing(text, at);
+                if (end < 0)
+                {
+                    problems.Add($"missing '}}' in \"{text[at..]}\"");
+                    return words;
+                }
+
+                words.Add(text[(at + 1)..end].Trim());
+                at = end + 1;
+                if (at < text.Length && !char.IsWhiteSpace(text[at]))
+                {
+                    problems.Add($"text after '}}' in \"{text[at..]}\": put a blank there");
+                    return words;
+                }
+
+                continue;
+            }
+
+            end = at;
+            while (end < text.Length && !char.IsWhiteSpace(text[end]))
+            {
+                end++;
+            }
+
+            words.Add(text[at..end]);
+            at = end;
+        }
+
+        return words;
+    }
+
+    private static void ReadOverrides(List<string> arguments, List<KeyValuePair<string, string>> overrides, List<string> problems)
+    {
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            string argument = arguments[i];
+            if (argument.Length < 2 || argument[0] != '-' || argument == "--")
+            {
+                break;
+            }
+
+            if (argument[1] != 'o')
+            {
+                continue;
+            }
+
+            string setting;
+            if (argument.Length > 2)
+            {
+                setting = argument[2..];
+            }
+            else if (++i < arguments.Count)
+            {
+                setting = arguments[i];
+            }
+            else
+            {
+                problems.Add("the last -o has no setting behind it; write -o name=value");
+                break;
+            }
+
+            if (MainCf.SplitNameValue(setting, out string name, out string value) is { } trouble)
+            {
+                problems.Add($"-o {setting}: {trouble}; write -o name=value, or -o {{ name = value }} where there are blanks");
+                continue;
+            }
+
+            overrides.Add(new KeyValuePair<string, string>(name, value));
+        }
+    }
+}
