@@ -55,7 +55,15 @@ public enum MessageEncoding : byte
 /// <param name="OriginalAddress">As the client or user gave it (<c>orig_to=</c>).</param>
 /// <param name="Notify">NOTIFY.</param>
 /// <param name="DsnOriginalRecipient">ORCPT, as <c>type;address</c> with xtext decoded; empty if none.</param>
-public sealed record EnvelopeRecipient(string Address, string OriginalAddress, DsnNotify Notify = DsnNotify.Unspecified, string DsnOriginalRecipient = "");
+public sealed record EnvelopeRecipient(string Address, string OriginalAddress, DsnNotify Notify = DsnNotify.Unspecified, string DsnOriginalRecipient = "")
+{
+    /// <summary>
+    /// The aliases and .forward files this recipient came through, and which member of the last one it is, in local's own
+    /// notation (printable ASCII, see <c>Deliver/Local/Via.cs</c>); empty for everything else. The queue keeps it and hands it
+    /// back unread; routing does not look at it. It ends forwarding loops and keeps a member from being delivered twice.
+    /// </summary>
+    public string Via { get; init; } = "";
+}
 
 /// <summary>Where a message came from, for logs, bounces, policy and the delivery agents.</summary>
 /// <param name="ClientName">Verified host name, <c>unknown</c>, or <c>localhost</c> for local submission.</param>

@@ -13,6 +13,17 @@ public abstract class MessageContent : IDisposable
     /// <summary>The bytes at once when they are in memory (or can be without I/O), else false.</summary>
     public abstract bool TryGetMemory(out ReadOnlyMemory<byte> bytes);
 
+    /// <summary>
+    /// The open file that holds exactly these bytes from <paramref name="offset"/> on, so that another process can be given it;
+    /// false when there is none. The handle stays the content's own: readable, never closed or moved by the caller.
+    /// </summary>
+    public virtual bool TryGetFile([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Microsoft.Win32.SafeHandles.SafeFileHandle? file, out long offset)
+    {
+        file = null;
+        offset = 0;
+        return false;
+    }
+
     /// <summary>Reads from <paramref name="offset"/> into <paramref name="buffer"/>; 0 at the end.</summary>
     /// <exception cref="IOException">The disk failed: a temporary error of the delivery.</exception>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
