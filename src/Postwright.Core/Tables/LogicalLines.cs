@@ -1,0 +1,73 @@
+namespace Postwright.Core.Tables;
+
+// Table sources, as postmap(1) reads them: a line that begins with white space continues the one before it; lines that are
+// empty or whose first non-blank is "#" are skipped, also between continuation lines. A line number is that of the first
+// physical line of a logical line.
+
+/// <summary>A logical line.</summary>
+internal readonly record struct LogicalLine(int Number, string Text);
+
+/// <summary>Reads logical lines of table sources.</summary>
+internal static class LogicalLines
+{
+    /// <summary>The longest logical line that is read; longer ones are cut off. Postfix has no limit; 1 MiB is far above any real rule.</summary>
+    public const int MaxLength = 1 << 20;
+
+    /// <summary>Splits a file's content.</summary>
+    public static IEnumerable<LogicalLine> Read(string content)
+    {
+        int number = 0;
+        int first = 0;
+        int start = 0;
+        System.Text.StringBuilder? line = null;
+        while (start < content.Length)
+        {
+            int end = content.IndexOf('\n', start);
+            end = end < 0 ? content.Length : end;
+            int from = start;
+            start = end + 1;
+            number++;
+            LineKind kind = Classify(content.AsSpan(from, end - from));
+            if (kind == LineKind.Skipped)
+            {
+                continue;
+            }
+
+            if (line is not null && kind == LineKind.Start)
+            {
+                yield return new LogicalLine(first, line.ToString().TrimEnd(White));
+                line = null;
+            }
+
+            if (line is null)
+            {
+                line = new System.Text.StringBuilder();
+                first = number;
+            }
+
+            line.Append(content, from, Math.Min(end - from, MaxLength - line.Length));
+        }
+
+        if (line is not null)
+        {
+            yield return new LogicalLine(first, line.ToString().TrimEnd(White));
+        }
+    }
+
+    /// <summary>What C's isspace says of ASCII.</summary>
+    public static readonly char[] White = [' ', '\t', '\r', '\n', '\v', '\f'];
+
+    private enum LineKind
+    {
+        Skipped,
+        Start,
+        Continuation,
+    }
+
+    private static LineKind Classify(ReadOnlySpan<char> physical)
+    {
+        ReadOnlySpan<char> trimmed = physical.TrimStart(White);
+        return trimmed.IsEmpty || trimmed[0] == '#' ? LineKind.Skipped
+            : trimmed.Length == physical.Length ? LineKind.Start : LineKind.Continuation;
+    }
+}

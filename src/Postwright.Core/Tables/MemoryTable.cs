@@ -1,0 +1,54 @@
+using System.Collections.Frozen;
+
+namespace Postwright.Core.Tables;
+
+/// <summary><c>inline:{name=value, ...}</c>: a table inside the configuration.</summary>
+internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, string>> entries, bool fold) : ILookupTable
+{
+    private readonly FrozenDictionary<string, string> _entries =
+        entries.ToFrozenDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
+
+    public string Name { get; } = name;
+
+    public bool MatchesWholeKeysOnly => false;
+
+    public IEnumerable<KeyValuePair<string, string>> Entries => _entries;
+
+    public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
+        new(_entries.TryGetValue(fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound);
+
+    /// <summary>Reads the part after <c>inline:</c>; null and a reason when it is malformed.</summary>
+    public static MemoryTable? ParseInline(string name, string text, bool fold, out string? error)
+    {
+        const string Need = "need \"inline:{name=value...}\"";
+        error = null;
+        string? inside = text.StartsWith('{') ? BraceList.Unwrap(text, out error) : null;
+        if (inside is null)
+        {
+            error = $"bad syntax: \"{name}\"; {Need}";
+            return null;
+        }
+
+        var entries = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string raw in BraceList.Split(inside))
+        {
+            string? item = raw.StartsWith('{') ? BraceList.Unwrap(raw, out error) : raw;
+            if (item is null || BraceList.NameValue(item, out error) is not { } pair)
+            {
+                error = $"{error}: \"{name}\"; {Need}";
+                return null;
+            }
+
+            entries[fold ? TableText.Fold(pair.Name) : pair.Name] = pair.Value;
+        }
+
+        if (entries.Count == 0)
+        {
+            error = $"bad syntax: \"{name}\"; {Need}";
+            return null;
+        }
+
+        error = null;
+        return new MemoryTable(name, entries, fold);
+    }
+}

@@ -1,0 +1,77 @@
+namespace Postwright.Core.Tables;
+
+// The source format of indexed files, "key whitespace value" (postmap(1)): shared by texthash: and by postmap. The key ends
+// at the first white space outside double quotes and is kept in quoted form, as the lookups ask for it.
+
+/// <summary>An entry of a table source.</summary>
+internal readonly record struct SourceEntry(int Line, string Key, string Value);
+
+/// <summary>Reads <c>key value</c> sources, with postmap's warnings.</summary>
+internal static class SourceEntries
+{
+    /// <summary>The entries of <paramref name="content"/>; bad lines are reported to <paramref name="warn"/> and left out.</summary>
+    public static IEnumerable<SourceEntry> Read(string path, string content, Action<string> warn)
+    {
+        foreach (LogicalLine line in LogicalLines.Read(content))
+        {
+            string where = $"{path}, line {line.Number}: ";
+            if (TableText.HasStrayBytes(line.Text))
+            {
+                warn($"{where}non-UTF-8 input \"{line.Text}\" -- ignoring this line");
+                continue;
+            }
+
+            if (LogicalLines.White.Contains(line.Text[0]))
+            {
+                warn($"{where}logical line must not start with whitespace: \"{(line.Text.Length > 30 ? line.Text[..30] + "..." : line.Text)}\"");
+                continue;
+            }
+
+            if (Split(line.Text, out string key, out string value) is false)
+            {
+                warn($"{where}unbalanced '\"' in '{line.Text}' -- ignoring this line");
+                continue;
+            }
+
+            if (key.Length == 0 || value.Length == 0)
+            {
+                warn($"{where}expected format: key whitespace value -- ignoring this line");
+                continue;
+            }
+
+            if (key.EndsWith(':'))
+            {
+                warn($"{where}record is in \"key: value\" format; is this an alias file?");
+            }
+
+            yield return new SourceEntry(line.Number, key, value);
+        }
+    }
+
+    /// <summary>Splits at the first white space outside quotes; false when a quote is left open.</summary>
+    public static bool Split(string text, out string key, out string value)
+    {
+        bool quoted = false;
+        int i = 0;
+        for (; i < text.Length; i++)
+        {
+            if (text[i] == '\\')
+            {
+                i++;
+            }
+            else if (text[i] == '"')
+            {
+                quoted = !quoted;
+            }
+            else if (!quoted && LogicalLines.White.Contains(text[i]))
+            {
+                break;
+            }
+        }
+
+        i = Math.Min(i, text.Length);
+        key = text[..i];
+        value = text[i..].Trim(LogicalLines.White);
+        return !quoted;
+    }
+}

@@ -1,0 +1,84 @@
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+
+namespace Postwright.Core.Tables;
+
+/// <summary>How keys are treated by a table that is opened.</summary>
+[Flags]
+internal enum TableUse
+{
+    /// <summary>Keys as they come (<c>postmap -f</c>).</summary>
+    None = 0,
+
+    /// <summary>Keys of tables with fixed strings are folded to lower case.</summary>
+    Fold = 1,
+
+    /// <summary>Keys are tried without a NUL at the end.</summary>
+    TryWithoutNul = 2,
+
+    /// <summary>Keys are tried with a NUL at the end.</summary>
+    TryWithNul = 4,
+
+    /// <summary>What daemons do.</summary>
+    Daemon = Fold | TryWithoutNul | TryWithNul,
+}
+
+// The one place that knows which type name makes which table. A malformed or unknown name gives an UnavailableTable
+// with Postfix's reason, which daemons log and tools end with.
+
+/// <summary>Makes tables from <c>type:name</c>.</summary>
+internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use)
+{
+    private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
+    {
+        ["environ"] = (_, name, _) => new EnvironmentTable(name),
+        ["fail"] = (_, name, _) => new FailTable(name),
+        ["inline"] = (opener, name, rest) =>
+            MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
+        ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),
+        ["texthash"] = (opener, name, rest) => new TextHashTable(name, rest, opener),
+    };
+
+    public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys];
+
+    public MailLog Log => log;
+
+    public TimeProvider Time => time;
+
+    public IHost? Host => host;
+
+    public IChance Chance => chance;
+
+    public TableUse Use => use;
+
+    public bool Folds => (use & TableUse.Fold) != 0;
+
+    /// <summary>Opens <paramref name="name"/>; never throws.</summary>
+    public ILookupTable Open(string name)
+    {
+        int colon = name.IndexOf(':', StringComparison.Ordinal);
+        if (colon <= 0)
+        {
+            return Unavailable(name, $"open dictionary: expecting \"type:name\" form instead of \"{name}\"");
+        }
+
+        string type = name[..colon];
+        string rest = name[(colon + 1)..];
+        return Types.TryGetValue(type, out Func<TableOpener, string, string, ILookupTable>? open)
+            ? open(this, name, rest)
+            : Unavailable(name, $"unsupported dictionary type: {type}");
+    }
+
+    public UnavailableTable Unavailable(string name, string reason) => new(name, reason, log);
+
+    private ILookupTable OpenStatic(string name, string rest)
+    {
+        if (!rest.StartsWith('{'))
+        {
+            return new StaticTable(name, rest);
+        }
+
+        string? value = BraceList.Unwrap(rest, out string? error);
+        return value is null ? Unavailable(name, $"bad static:name syntax: {error}") : new StaticTable(name, value);
+    }
+}

@@ -1,0 +1,70 @@
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+
+namespace Postwright.Core.Tables;
+
+// Opens tables by their configured name, once each: two parameters that name the same table share it. A table that cannot
+// be opened is logged as an error and stands in the registry as one that answers "temporary error"; nothing here throws.
+// Disposing closes every file.
+
+/// <summary>The open tables of one process.</summary>
+public sealed class TableRegistry : IDisposable
+{
+    private readonly Dictionary<string, ILookupTable> _tables = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private readonly TableOpener _opener;
+    private bool _disposed;
+
+    /// <summary>A registry without tables.</summary>
+    /// <param name="log">Where tables warn.</param>
+    /// <param name="time">Says when to look whether a file has changed.</param>
+    /// <param name="host">For <c>unix:passwd.byname</c> and <c>unix:group.byname</c>, which are unavailable without.</param>
+    /// <param name="chance">For <c>randmap:</c>; the system's when left out.</param>
+    public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null)
+    {
+        Log = log;
+        _opener = new TableOpener(log, time, host, chance ?? new SystemChance(), TableUse.Daemon);
+    }
+
+    /// <summary>Where tables warn.</summary>
+    public MailLog Log { get; }
+
+    /// <summary>The table types that can be opened, in alphabetical order; <c>postconf -m</c> prints them.</summary>
+    public static IReadOnlyList<string> SupportedTypes => TableOpener.SupportedTypes;
+
+    /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
+    public ILookupTable Open(string name)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!_tables.TryGetValue(name, out ILookupTable? table))
+            {
+                table = _opener.Open(name);
+                if (table is UnavailableTable unavailable)
+                {
+                    Log.Error(unavailable.Reason);
+                }
+
+                _tables.Add(name, table);
+            }
+
+            return table;
+        }
+    }
+
+    /// <summary>Closes all tables.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (ILookupTable table in _tables.Values)
+            {
+                (table as IDisposable)?.Dispose();
+            }
+
+            _tables.Clear();
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using System.Collections.Frozen;
+
+namespace Postwright.Core.Tables;
+
+/// <summary><c>texthash:/file</c>: the source format of postmap(1), read into memory. Of two equal keys the last one counts.</summary>
+internal sealed class TextHashTable(string name, string path, TableOpener opener)
+    : TextFileTable<FrozenDictionary<string, string>>(name, path, opener.Log, opener.Time)
+{
+    private readonly bool _fold = opener.Folds;
+
+    public override bool MatchesWholeKeysOnly => false;
+
+    protected override FrozenDictionary<string, string> Parse(string content, Action<string> warn)
+    {
+        var entries = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (SourceEntry entry in SourceEntries.Read(Path, content, warn))
+        {
+            string key = _fold ? TableText.Fold(entry.Key) : entry.Key;
+            if (!entries.TryAdd(key, entry.Value))
+            {
+                warn($"{Path}, line {entry.Line}: duplicate entry: \"{entry.Key}\"");
+                entries[key] = entry.Value;
+            }
+        }
+
+        return entries.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    protected override LookupResult Lookup(FrozenDictionary<string, string> rules, string key) =>
+        rules.TryGetValue(_fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound;
+
+    /// <summary>All entries, or null when the file could not be read.</summary>
+    public IEnumerable<KeyValuePair<string, string>>? Entries => Refresh();
+}
