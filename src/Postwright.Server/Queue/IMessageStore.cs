@@ -127,7 +127,9 @@ public interface IMessageStore
     /// the worst outcome is a duplicate delivery). Callers that need no durability may leave the task alone: the records
     /// ride on the next group commit, which never takes longer than a few milliseconds to begin.
     /// </summary>
-    Task<bool> RecordAsync(IReadOnlyList<QueueChange> changes);
+    /// <param name="changes">The changes; those of messages that are not in the queue are passed over.</param>
+    /// <param name="urgent">True when the caller waits for the task: the commit then begins at once.</param>
+    Task<bool> RecordAsync(IReadOnlyList<QueueChange> changes, bool urgent = false);
 
     /// <summary>Reads a message back; null if there is none of that ID.</summary>
     /// <exception cref="IOException">The disk failed, or the record is damaged (it is then moved to the corrupt queue).</exception>
