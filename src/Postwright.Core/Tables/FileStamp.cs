@@ -69,26 +69,3 @@ internal struct Statx
     [FieldOffset(140)]
     public uint DevMinor;
 }
-
-/// <summary>The few libc calls that tables need beyond .NET's own.</summary>
-internal static partial class Libc
-{
-    public const int CurrentDirectory = -100;
-    public const int EmptyPath = 0x1000;
-    public const uint BasicStats = 0x7ff;
-    public const int LockShared = 1;
-    public const int LockExclusive = 2;
-    public const int LockNonBlocking = 4;
-    public const int Unlock = 8;
-    public const int WouldBlock = 11;
-    public const int Interrupted = 4;
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Statx(int folder, string path, int flags, uint mask, ref Statx result);
-
-    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
-    public static partial int Flock(SafeHandle file, int operation);
-
-    /// <summary>errno in words, as strerror has it.</summary>
-    public static string ErrorText(int errno) => Marshal.GetPInvokeErrorMessage(errno);
-}

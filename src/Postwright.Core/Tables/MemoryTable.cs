@@ -3,7 +3,7 @@ using System.Collections.Frozen;
 namespace Postwright.Core.Tables;
 
 /// <summary><c>inline:{name=value, ...}</c>: a table inside the configuration.</summary>
-internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, string>> entries, bool fold) : ILookupTable
+internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, string>> entries, bool fold) : ILookupTable, IListable
 {
     private readonly FrozenDictionary<string, string> _entries =
         entries.ToFrozenDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
@@ -12,7 +12,15 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
 
     public bool MatchesWholeKeysOnly => false;
 
-    public IEnumerable<KeyValuePair<string, string>> Entries => _entries;
+    public string? List(Action<string, string> entry)
+    {
+        foreach (KeyValuePair<string, string> pair in _entries)
+        {
+            entry(pair.Key, pair.Value);
+        }
+
+        return null;
+    }
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
         new(_entries.TryGetValue(fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound);

@@ -38,7 +38,7 @@ internal sealed class EnvironmentTable(string name) : ILookupTable
 /// Stands for a table that cannot be opened: it answers with a temporary error, so that mail waits for the administrator
 /// instead of being refused or let through.
 /// </summary>
-internal sealed class UnavailableTable(string name, string reason, Logging.MailLog? log) : ILookupTable
+internal sealed class UnavailableTable(string name, string reason, Logging.MailLog? log) : ILookupTable, IOpenCheck
 {
     private int _warned;
 
@@ -46,11 +46,11 @@ internal sealed class UnavailableTable(string name, string reason, Logging.MailL
 
     public bool MatchesWholeKeysOnly => false;
 
-    public string Reason { get; } = reason;
+    public string? CheckOpen() => reason;
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
-        string text = $"{Name} is unavailable. {Reason}";
+        string text = $"{Name} is unavailable. {reason}";
         if (Interlocked.Exchange(ref _warned, 1) == 0)
         {
             log?.Warning(text);

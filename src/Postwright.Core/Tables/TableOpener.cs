@@ -1,5 +1,6 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Core.Tables.BerkeleyDb;
 
 namespace Postwright.Core.Tables;
 
@@ -31,8 +32,10 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
+        ["btree"] = (opener, name, rest) => DbFileTable.Btree(name, rest, opener),
         ["environ"] = (_, name, _) => new EnvironmentTable(name),
         ["fail"] = (_, name, _) => new FailTable(name),
+        ["hash"] = (opener, name, rest) => DbFileTable.Hash(name, rest, opener),
         ["inline"] = (opener, name, rest) =>
             MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
         ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),

@@ -41,9 +41,9 @@ public sealed class TableRegistry : IDisposable
             if (!_tables.TryGetValue(name, out ILookupTable? table))
             {
                 table = _opener.Open(name);
-                if (table is UnavailableTable unavailable)
+                if ((table as IOpenCheck)?.CheckOpen() is { } reason)
                 {
-                    Log.Error(unavailable.Reason);
+                    Log.Error(reason);
                 }
 
                 _tables.Add(name, table);

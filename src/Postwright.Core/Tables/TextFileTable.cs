@@ -9,7 +9,7 @@ namespace Postwright.Core.Tables;
 
 /// <summary>What texthash, cidr, regexp and pcre have in common.</summary>
 /// <typeparam name="TRules">The parsed content, immutable.</typeparam>
-internal abstract class TextFileTable<TRules>(string name, string path, MailLog log, TimeProvider time) : ILookupTable
+internal abstract class TextFileTable<TRules>(string name, string path, MailLog log, TimeProvider time) : ILookupTable, IOpenCheck
     where TRules : class
 {
     /// <summary>The largest table file that is read, against a path that names something endless.</summary>
@@ -29,14 +29,10 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
 
     protected string Path { get; } = path;
 
-    /// <summary>Why the table cannot be used, or null. Loads the table at the first call.</summary>
-    public string? LoadError
+    public string? CheckOpen()
     {
-        get
-        {
-            Refresh();
-            return _rules is null ? _error : null;
-        }
+        Refresh();
+        return _rules is null ? _error : null;
     }
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
@@ -114,9 +110,9 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
         {
             log.Warning($"{Name}: {reason}: using the rules that were read before");
         }
-        else if (_error != reason)
+        else if (_error is not null && _error != reason)
         {
-            log.Error(reason);
+            log.Warning($"{Name} is unavailable. {reason}");
         }
 
         _error = reason;

@@ -4,7 +4,7 @@ namespace Postwright.Core.Tables;
 
 /// <summary><c>texthash:/file</c>: the source format of postmap(1), read into memory. Of two equal keys the last one counts.</summary>
 internal sealed class TextHashTable(string name, string path, TableOpener opener)
-    : TextFileTable<FrozenDictionary<string, string>>(name, path, opener.Log, opener.Time)
+    : TextFileTable<FrozenDictionary<string, string>>(name, path, opener.Log, opener.Time), IListable
 {
     private readonly bool _fold = opener.Folds;
 
@@ -29,6 +29,14 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
     protected override LookupResult Lookup(FrozenDictionary<string, string> rules, string key) =>
         rules.TryGetValue(_fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound;
 
-    /// <summary>All entries, or null when the file could not be read.</summary>
-    public IEnumerable<KeyValuePair<string, string>>? Entries => Refresh();
+    public string? List(Action<string, string> entry)
+    {
+        string? error = CheckOpen();
+        foreach (KeyValuePair<string, string> pair in Refresh() ?? FrozenDictionary<string, string>.Empty)
+        {
+            entry(pair.Key, pair.Value);
+        }
+
+        return error;
+    }
 }

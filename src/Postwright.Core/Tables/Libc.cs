@@ -1,0 +1,42 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Postwright.Core.Tables;
+
+/// <summary>The few libc calls that tables need beyond .NET's own.</summary>
+internal static partial class Libc
+{
+    public const int CurrentDirectory = -100;
+    public const int EmptyPath = 0x1000;
+    public const uint BasicStats = 0x7ff;
+    public const int ReadOnly = 0;
+    public const int ReadWrite = 2;
+    public const int CreateNew = 0xc0;
+    public const int CloseOnExec = 0x80000;
+    public const int LockShared = 1;
+    public const int LockExclusive = 2;
+    public const int LockNonBlocking = 4;
+    public const int Unlock = 8;
+    public const int WouldBlock = 11;
+    public const int Interrupted = 4;
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Statx(int folder, string path, int flags, uint mask, ref Statx result);
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    public static partial int Flock(SafeHandle file, int operation);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenFile(string path, int flags, uint mode);
+
+    /// <summary>Opens a file without the flock that .NET's own opening takes or fails on; null and errno when it cannot.</summary>
+    public static SafeFileHandle? Open(string path, int flags, uint mode, out int errno)
+    {
+        int descriptor = OpenFile(path, flags | CloseOnExec, mode);
+        errno = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+        return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    /// <summary>errno in words, as strerror has it.</summary>
+    public static string ErrorText(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+}

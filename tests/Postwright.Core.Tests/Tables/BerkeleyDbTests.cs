@@ -1,0 +1,173 @@
+using Postwright.Core.Tables;
+
+namespace Postwright.Core.Tests.Tables;
+
+public sealed class BerkeleyDbTests
+{
+    public static TheoryData<string, int> Sizes => new()
+    {
+        { "hash", 1 }, { "hash", 1000 }, { "hash", 50000 }, { "btree", 1 }, { "btree", 1000 }, { "btree", 50000 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public async Task Files_made_by_postfix_are_read_entry_by_entry(string type, int count)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", Source(count));
+        Assert.Equal(0, bench.Postfix("postmap", "", $"{type}:{path}").Status);
+        for (int i = 0; i < count; i++)
+        {
+            Assert.Equal("=" + Value(i), await bench.AskAsync($"{type}:{path}", Key(i).ToUpperInvariant()));
+        }
+
+        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", "nobody@example.com"));
+        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", ""));
+        Assert.Empty(bench.LogLines);
+    }
+
+    [Theory]
+    [InlineData("hash")]
+    [InlineData("btree")]
+    public void Entries_are_listed_in_the_order_of_postfix(string type)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", Source(1000));
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        var listed = new StringWriter();
+        Assert.Null(((IListable)bench.Registry.Open($"{type}:{path}")).List((key, value) => listed.Write($"{key}\t{value}\n")));
+        Assert.Equal(bench.Postfix("postmap", "", "-s", $"{type}:{path}").Out, listed.ToString());
+    }
+
+    [Theory]
+    [InlineData("hash")]
+    [InlineData("btree")]
+    public async Task A_rewritten_and_a_replaced_file_count_at_the_next_lookup(string type)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", "a 1\n");
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        Assert.Equal("=1", await bench.AskAsync($"{type}:{path}", "a"));
+        bench.Write("map", "a 2\nb 3\n");
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        Assert.Equal("=2", await bench.AskAsync($"{type}:{path}", "a"));
+        string other = bench.Write("other", "a 4\n");
+        bench.Postfix("postmap", "", $"{type}:{other}");
+        File.Move(other + ".db", path + ".db", overwrite: true);
+        Assert.Equal("=4", await bench.AskAsync($"{type}:{path}", "a"));
+        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", "b"));
+        File.Delete(path + ".db");
+        Assert.Equal("!", await bench.AskAsync($"{type}:{path}", "a"));
+        Assert.Equal($"warning: {type}:{path} is unavailable. open database {path}.db: No such file or directory", Assert.Single(bench.LogLines));
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        Assert.Equal("=2", await bench.AskAsync($"{type}:{path}", "a"));
+    }
+
+    [Theory]
+    [InlineData("-N", "hash")]
+    [InlineData("-n", "hash")]
+    [InlineData("-N", "btree")]
+    [InlineData("-n", "btree")]
+    public async Task Keys_with_and_without_a_nul_are_found(string option, string type)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", "a 1\nb 2\n");
+        bench.Postfix("postmap", "", option, $"{type}:{path}");
+        Assert.Equal("=1", await bench.AskAsync($"{type}:{path}", "a"));
+        Assert.Equal("=2", await bench.AskAsync($"{type}:{path}", "b"));
+    }
+
+    [Fact]
+    public async Task A_lookup_waits_for_a_writer_that_holds_the_lock()
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", "a 1\n");
+        bench.Postfix("postmap", "", $"hash:{path}");
+        ILookupTable table = bench.Registry.Open($"hash:{path}");
+        using Microsoft.Win32.SafeHandles.SafeFileHandle writer = Libc.Open(path + ".db", Libc.ReadWrite, 0, out _)!;
+        Assert.Equal(0, Libc.Flock(writer, Libc.LockExclusive));
+        Task<LookupResult> lookup = table.LookupAsync("a", CancellationToken.None).AsTask();
+        bench.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.False(lookup.IsCompleted);
+        Assert.Equal(0, Libc.Flock(writer, Libc.Unlock));
+        for (int i = 0; i < 600 && !lookup.IsCompleted; i++)
+        {
+            bench.Time.Advance(TimeSpan.FromMilliseconds(20));
+            await Task.WhenAny(lookup, Task.Delay(100, TestContext.Current.CancellationToken));
+        }
+
+        Assert.Equal("1", (await lookup).Value);
+    }
+
+    [Theory]
+    [InlineData("hash")]
+    [InlineData("btree")]
+    public async Task Damaged_files_never_throw_or_hang(string type)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", Source(400));
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        byte[] good = await File.ReadAllBytesAsync(path + ".db", TestContext.Current.CancellationToken);
+        var random = new Random(20260821);
+        int refused = 0;
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        for (int round = 0; round < 3000 && System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < 3; round++)
+        {
+            byte[] bad = [.. good];
+            int length = bad.Length;
+            switch (round % 3)
+            {
+                case 0:
+                    length = random.Next(good.Length);
+                    break;
+                case 1:
+                    random.NextBytes(bad.AsSpan(random.Next(bad.Length - 64), 64));
+                    break;
+                default:
+                    // One byte in the part of a page that steers: its header, its index, or the first page.
+                    for (int i = 0; i < 4; i++)
+                    {
+                        int page = random.Next(bad.Length / 4096) * 4096;
+                        bad[page + random.Next(128)] = (byte)random.Next(256);
+                    }
+
+                    break;
+            }
+
+            File.WriteAllBytes(path + ".new", bad.AsSpan(0, length));
+            File.Move(path + ".new", path + ".db", overwrite: true);
+            int key = random.Next(400);
+            string answer = await bench.AskAsync($"{type}:{path}", Key(key));
+            refused += answer == "!" ? 1 : 0;
+            if (round % 3 == 0 && answer != "!")
+            {
+                Assert.Equal("=" + Value(key), answer);
+            }
+
+            ((IListable)bench.Registry.Open($"{type}:{path}")).List((_, _) => { });
+        }
+
+        Assert.NotEqual(0, refused);
+        Assert.Contains(bench.LogLines, line => line.Contains("is damaged", StringComparison.Ordinal));
+    }
+
+    internal static string Key(int i) => i % 37 == 5 ? $"key{i}{new string('k', 2000)}@example.com" : $"key{i}@example{i % 97}.com";
+
+    internal static string Value(int i) => (i % 50) switch
+    {
+        0 => $"v{i} " + new string('x', 9000),
+        1 => $"v{i} " + new string('y', 1500),
+        _ => $"v{i}",
+    };
+
+    internal static string Source(int count)
+    {
+        var text = new System.Text.StringBuilder();
+        for (int i = 0; i < count; i++)
+        {
+            text.Append(Key(i)).Append(' ').Append(Value(i)).Append('\n');
+        }
+
+        return text.ToString();
+    }
+}
