@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Postwright.Core.Seams;
 
 namespace Postwright.Core.Posix;
@@ -102,8 +103,10 @@ internal sealed class SocketListener(Socket socket, TimeProvider timeProvider) :
 /// A connected stream socket. An orderly close sends what was written, ends our half, and discards what the peer still sends
 /// for a moment: closing with unread input would make the kernel send a reset, which destroys the reply on its way.
 /// </summary>
-internal sealed class SocketConnection : IConnection
+internal sealed class SocketConnection : IConnection, IPeerCredentials
 {
+    private const int SocketLevel = 1; // SOL_SOCKET
+    private const int PeerCredentialsOption = 17; // SO_PEERCRED
     private const int DiscardLimit = 1 << 20;
     private static readonly TimeSpan DiscardTime = TimeSpan.FromMilliseconds(500);
 
@@ -127,6 +130,25 @@ internal sealed class SocketConnection : IConnection
     public EndPoint RemoteEndPoint { get; }
 
     public EndPoint LocalEndPoint { get; }
+
+    public PeerCredentials? Peer
+    {
+        get
+        {
+            Span<int> credentials = stackalloc int[3];
+            try
+            {
+                return _socket.AddressFamily == AddressFamily.Unix
+                    && _socket.GetRawSocketOption(SocketLevel, PeerCredentialsOption, MemoryMarshal.AsBytes(credentials)) == 12
+                    ? new PeerCredentials(credentials[0], (uint)credentials[1], (uint)credentials[2])
+                    : null;
+            }
+            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+            {
+                return null;
+            }
+        }
+    }
 
     public async ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {

@@ -113,6 +113,9 @@ public sealed record Envelope
     /// <summary>For a message from maildrop: its file name and inode, so that recovery drops a second copy; else empty.</summary>
     public string MaildropKey { get; init; } = "";
 
+    /// <summary>The local sender's full name, for a From: header that cleanup has to add; not kept in the queue.</summary>
+    public string SenderFullName { get; init; } = "";
+
     /// <summary>Put on hold as it arrived (HOLD action).</summary>
     public bool Hold { get; init; }
 
