@@ -1,0 +1,79 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+using Postwright.Core.Tables;
+using Postwright.Server.Deliver.Local;
+using Postwright.Server.Deliver.Virtual;
+
+namespace Postwright.Server.Deliver.Agent;
+
+/// <summary>
+/// The services that the agent delivers for, by name. One request at a time per calling thread; recipients one after the other.
+/// </summary>
+/// <param name="services">local, virtual and whatever else master.cf calls them.</param>
+/// <param name="log">For what is a bug or an unreadable message.</param>
+public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> services, MailLog log)
+{
+    /// <summary>
+    /// The services of every <c>local</c> and <c>virtual</c> row of master.cf, each with the row's overrides, from a configuration
+    /// that the caller has read from a place only root can write (or, without root, its own).
+    /// </summary>
+    public static AgentServices From(MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log)
+    {
+        var services = new Dictionary<string, IDeliveryService>(StringComparer.Ordinal);
+        foreach (MasterService row in configuration.Services.Where(row => row.Type == "unix" && row.Command is "local" or "virtual"))
+        {
+            MailConfiguration own = row.Overrides.Count == 0 ? configuration : configuration.WithOverrides(row.Overrides);
+            MailLog serviceLog = log.For(row.Name, Environment.ProcessId);
+            services[row.Name] = row.Command == "local"
+                ? new LocalDelivery(LocalOptions.From(own, tables), host, time, serviceLog)
+                : new VirtualDelivery(VirtualOptions.From(own, tables), host, time, serviceLog);
+        }
+
+        return new AgentServices(services, log);
+    }
+
+    /// <summary>The names of the services.</summary>
+    public IEnumerable<string> Names => services.Keys;
+
+    /// <summary>Delivers on the calling thread; one result per recipient, in order.</summary>
+    /// <exception cref="IdentityLostException">The thread must end.</exception>
+    public IReadOnlyList<RecipientResult> Deliver(AgentRequest request, CancellationToken cancellationToken)
+    {
+        var results = new List<RecipientResult>(request.Recipients.Count);
+        foreach (AgentRecipient recipient in request.Recipients)
+        {
+            results.Add(Deliver(request, recipient, cancellationToken));
+        }
+
+        return results;
+    }
+
+    private RecipientResult Deliver(AgentRequest request, AgentRecipient recipient, CancellationToken cancellationToken)
+    {
+        if (!services.TryGetValue(request.Service, out IDeliveryService? service))
+        {
+            log.Warning($"{request.QueueId}: the agent has no service \"{request.Service}\"");
+            return Defer(recipient, request.Service, "mail transport unavailable");
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return Defer(recipient, request.Service, "delivery interrupted by shutdown");
+        }
+
+        try
+        {
+            return service.Deliver(request, recipient, cancellationToken);
+        }
+        catch (IOException failure)
+        {
+            // The message itself could not be read.
+            log.Warning($"{request.QueueId}: read message content: {failure.Message}");
+            return Defer(recipient, request.Service, "queue file read error");
+        }
+    }
+
+    private static RecipientResult Defer(AgentRecipient recipient, string relay, string reason)
+        => new(recipient.Index, DeliveryStatus.Deferred, "4.3.0", reason, relay);
+}

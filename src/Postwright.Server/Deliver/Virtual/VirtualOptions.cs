@@ -1,0 +1,52 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Tables;
+using Postwright.Server.Deliver.Local;
+
+namespace Postwright.Server.Deliver.Virtual;
+
+/// <summary>The settings of virtual(8), read once. Names are main.cf's.</summary>
+internal sealed record VirtualOptions
+{
+    public required MailAddressFinder MailboxMaps { get; init; }
+
+    public required MailAddressFinder UidMaps { get; init; }
+
+    public required MailAddressFinder GidMaps { get; init; }
+
+    public string MailboxBase { get; init; } = "";
+
+    public long MinimumUid { get; init; } = 100;
+
+    public long MailboxLimit { get; init; } = 51_200_000;
+
+    public bool EnableOriginalRecipient { get; init; } = true;
+
+    public bool StrictMailboxOwnership { get; init; } = true;
+
+    public required LockOptions Locks { get; init; }
+
+    /// <summary>Reads the settings, <c>-o</c> overrides of the service's row already on top.</summary>
+    public static VirtualOptions From(MailConfiguration configuration, TableRegistry tables)
+    {
+        AddressFinderOptions addresses = LocalOptions.Addresses(configuration);
+        MailAddressFinder Finder(string name)
+            => new(MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name), addresses);
+
+        return new VirtualOptions
+        {
+            MailboxMaps = Finder("virtual_mailbox_maps"),
+            UidMaps = Finder("virtual_uid_maps"),
+            GidMaps = Finder("virtual_gid_maps"),
+            MailboxBase = configuration.GetString("virtual_mailbox_base"),
+            MinimumUid = configuration.GetLong("virtual_minimum_uid"),
+            MailboxLimit = configuration.GetLong("virtual_mailbox_limit"),
+            EnableOriginalRecipient = configuration.GetBool("enable_original_recipient"),
+            StrictMailboxOwnership = configuration.GetBool("strict_mailbox_ownership"),
+            Locks = LockOptions.From(
+                configuration.GetList("virtual_mailbox_lock"),
+                configuration.GetInt("deliver_lock_attempts"),
+                configuration.GetTime("deliver_lock_delay"),
+                configuration.GetTime("stale_lock_time")),
+        };
+    }
+}
