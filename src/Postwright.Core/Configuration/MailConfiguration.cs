@@ -91,6 +91,9 @@ public sealed class MailConfiguration
     public string GetUnexpanded(string name)
         => _settings.TryGetValue(name, out Setting? setting) ? setting.Value : DefaultOf(Row(name));
 
+    /// <summary>This machine's addresses that inet_interfaces and inet_protocols select.</summary>
+    public IReadOnlyList<InterfaceAddress> OwnAddresses => new DerivedDefaults(this, _host).OwnAddresses();
+
     /// <summary>yes or no, in any case.</summary>
     public bool GetBool(string name) => Get(name, "yes or no", ParseBool);
 
