@@ -13,6 +13,13 @@ public readonly record struct LogicalLine(string Text, int Line, int LastLine);
 /// </summary>
 public static class ConfigurationText
 {
+    /// <summary>True for what C calls white space; Unicode's further blanks are ordinary characters to Postfix.</summary>
+    internal static bool IsSpace(char c) => c is ' ' or (>= '\t' and <= '\r');
+
+    /// <summary>Postfix's warning about a line that continues nothing.</summary>
+    internal static string LeadingSpace(string text)
+        => $"logical line must not start with whitespace: \"{(text.Length > 30 ? text[..30] + "..." : text)}\"";
+
     /// <summary>The logical lines of a text, in order.</summary>
     public static IEnumerable<LogicalLine> LogicalLines(string text)
     {

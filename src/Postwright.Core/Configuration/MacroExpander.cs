@@ -99,7 +99,7 @@ public sealed class MacroExpander
             if (text[at] is '{' or '(')
             {
                 start++;
-                while (start < text.Length && char.IsWhiteSpace(text[start]))
+                while (start < text.Length && ConfigurationText.IsSpace(text[start]))
                 {
                     start++;
                 }
@@ -313,14 +313,14 @@ public sealed class MacroExpander
         string suffix = expression[start..at];
         if (suffix is not ("" or "level" or "length"))
         {
-            Fail($"bad operator suffix at: \"...{comparison}>>>{Excerpt(expression, start, 20)}\"");
+            Fail($"bad operator suffix at: \"...{comparison}>>>{Excerpt(suffix, 0, 20)}\"");
             return;
         }
 
         at = SkipSpace(expression, at);
         if (at >= expression.Length || expression[at] != '{')
         {
-            Fail($"\"{{expression}}\" expected at: \"...{expression[..at]}>>>{Excerpt(expression, at, 20)}\"");
+            Fail($"\"{{expression}}\" expected at: \"...{{{context} {comparison}{suffix}>>>{Excerpt(expression, at, 20)}\"");
             return;
         }
 
@@ -492,7 +492,7 @@ public sealed class MacroExpander
 
     private static int SkipSpace(string text, int at)
     {
-        while (at < text.Length && char.IsWhiteSpace(text[at]))
+        while (at < text.Length && ConfigurationText.IsSpace(text[at]))
         {
             at++;
         }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 
 namespace Postwright.Core.Configuration;
@@ -14,46 +13,58 @@ public sealed class MailConfiguration
     private readonly Dictionary<string, Setting> _settings;
     private readonly DerivedDefaults _derived;
     private readonly HostFacts _host;
-    private readonly ConcurrentDictionary<ConfigurationError, int> _errors;
+    private readonly List<ConfigurationError> _errors;
+    private readonly Lock _errorsLock = new();
 
     private MailConfiguration(
         string configDirectory,
         Dictionary<string, Setting> settings,
-        IReadOnlyList<MasterService> services,
+        IReadOnlyList<MasterService> rows,
         HostFacts host,
         IEnumerable<ConfigurationError> errors)
     {
         ConfigDirectory = configDirectory;
         _settings = settings;
-        Services = services;
+        Rows = rows;
+        Services = [.. rows.GroupBy(row => (row.Name, row.Type)).Select(same => same.Last())];
         _host = host;
         _derived = new DerivedDefaults(this, host);
-        _errors = new ConcurrentDictionary<ConfigurationError, int>();
-        foreach (ConfigurationError error in errors)
-        {
-            _errors.TryAdd(error, _errors.Count);
-        }
+        _errors = [.. errors];
     }
 
     /// <summary>The directory the files were read from.</summary>
     public string ConfigDirectory { get; }
 
-    /// <summary>The rows of master.cf, in order.</summary>
+    /// <summary>The services of master.cf, in order; where one stands twice, the last row counts.</summary>
     public IReadOnlyList<MasterService> Services { get; }
+
+    /// <summary>The rows of master.cf as they stand there, for showing.</summary>
+    internal IReadOnlyList<MasterService> Rows { get; }
 
     /// <summary>What is set in main.cf and by overrides, known names or not.</summary>
     public IReadOnlyCollection<Setting> Settings => _settings.Values;
 
     /// <summary>Everything wrong so far, in the order it was found: in the files, and in values asked for.</summary>
-    public IReadOnlyList<ConfigurationError> Errors => [.. _errors.OrderBy(pair => pair.Value).Select(pair => pair.Key)];
+    public IReadOnlyList<ConfigurationError> Errors
+    {
+        get
+        {
+            lock (_errorsLock)
+            {
+                return [.. _errors];
+            }
+        }
+    }
 
     /// <summary>Reads main.cf and master.cf of a directory. A file that is missing or unreadable is an error in <see cref="Errors"/>.</summary>
-    public static MailConfiguration Load(string configDirectory)
+    /// <param name="configDirectory">The directory.</param>
+    /// <param name="host">What the machine is called and which addresses it has; null for the real ones.</param>
+    public static MailConfiguration Load(string configDirectory, HostFacts? host = null)
     {
         var errors = new List<ConfigurationError>();
         string main = ReadFile(Path.Combine(configDirectory, "main.cf"), errors);
         string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
-        return Build(configDirectory, main, master, HostFacts.OfThisMachine(), errors);
+        return Build(configDirectory, main, master, host ?? HostFacts.OfThisMachine(), errors);
     }
 
     /// <summary>Reads a configuration from text, for tests and for tools that have it in hand.</summary>
@@ -73,7 +84,7 @@ public sealed class MailConfiguration
             settings[name] = new Setting(name, value, "-o", 0);
         }
 
-        return new MailConfiguration(ConfigDirectory, settings, Services, _host, Errors);
+        return new MailConfiguration(ConfigDirectory, settings, Rows, _host, Errors);
     }
 
     /// <summary>True when main.cf or an override sets the name, even to nothing.</summary>
@@ -90,9 +101,6 @@ public sealed class MailConfiguration
     /// <summary>The value as main.cf or the table has it, references unexpanded.</summary>
     public string GetUnexpanded(string name)
         => _settings.TryGetValue(name, out Setting? setting) ? setting.Value : DefaultOf(Row(name));
-
-    /// <summary>This machine's addresses that inet_interfaces and inet_protocols select.</summary>
-    public IReadOnlyList<InterfaceAddress> OwnAddresses => new DerivedDefaults(this, _host).OwnAddresses();
 
     /// <summary>yes or no, in any case.</summary>
     public bool GetBool(string name) => Get(name, "yes or no", ParseBool);
@@ -212,7 +220,14 @@ public sealed class MailConfiguration
     {
         Setting? setting = _settings.GetValueOrDefault(name);
         var error = new ConfigurationError(setting?.File ?? Path.Combine(ConfigDirectory, "main.cf"), setting?.Line ?? 0, trouble);
-        _errors.TryAdd(error, _errors.Count);
+        lock (_errorsLock)
+        {
+            // A value that is asked for once a session would otherwise grow the list for ever.
+            if (!_errors.Contains(error))
+            {
+                _errors.Add(error);
+            }
+        }
     }
 
     private static bool? ParseBool(string text)

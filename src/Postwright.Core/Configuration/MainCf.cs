@@ -22,6 +22,12 @@ public static class MainCf
         var settings = new Dictionary<string, Setting>(StringComparer.Ordinal);
         foreach (LogicalLine line in ConfigurationText.LogicalLines(text))
         {
+            if (ConfigurationText.IsSpace(line.Text[0]))
+            {
+                errors.Add(new ConfigurationError(file, line.Line, ConfigurationText.LeadingSpace(line.Text), IsFatal: false));
+                continue;
+            }
+
             if (SplitNameValue(line.Text, out string name, out string value) is { } trouble)
             {
                 errors.Add(new ConfigurationError(file, line.Line, trouble));
@@ -44,11 +50,6 @@ public static class MainCf
     {
         name = "";
         value = "";
-        if (line.Length > 0 && char.IsWhiteSpace(line[0]) && line.Trim().Length > 0)
-        {
-            return $"a setting must begin in the first column: \"{line.Trim()}\"";
-        }
-
         int equals = line.IndexOf('=', StringComparison.Ordinal);
         string left = (equals < 0 ? line : line[..equals]).Trim();
         if (left.Length == 0)
@@ -63,7 +64,7 @@ public static class MainCf
 
         if (left.AsSpan().ContainsAny(' ', '\t'))
         {
-            return $"missing '=' after attribute name: \"{line}\"; a name has no blanks in it, write name = value";
+            return $"missing '=' after attribute name: \"{line}\"";
         }
 
         name = left;

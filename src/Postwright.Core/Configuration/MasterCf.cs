@@ -13,7 +13,7 @@ public static class MasterCf
 
     private static readonly string[] ColumnNames = ["service", "type", "private", "unprivileged", "chroot", "wakeup", "maxproc", "command"];
 
-    /// <summary>The rows, in order.</summary>
+    /// <summary>The rows, in order; where a service stands twice, both, and a warning.</summary>
     /// <param name="text">The file's text.</param>
     /// <param name="file">Its path, for messages.</param>
     /// <param name="errors">Takes what is wrong.</param>
@@ -23,6 +23,12 @@ public static class MasterCf
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (LogicalLine line in ConfigurationText.LogicalLines(text))
         {
+            if (ConfigurationText.IsSpace(line.Text[0]))
+            {
+                errors.Add(new ConfigurationError(file, line.Line, ConfigurationText.LeadingSpace(line.Text), IsFatal: false));
+                continue;
+            }
+
             var problems = new List<string>();
             MasterService? service = ParseRow(line, file, problems);
             foreach (string problem in problems)
@@ -37,8 +43,7 @@ public static class MasterCf
 
             if (!seen.Add(service.Name + "/" + service.Type))
             {
-                errors.Add(new ConfigurationError(file, line.Line, $"duplicate entry for service \"{service.Name}\" type \"{service.Type}\": remove one", IsFatal: false));
-                services.RemoveAll(s => s.Name == service.Name && s.Type == service.Type);
+                errors.Add(new ConfigurationError(file, line.Line, $"duplicate master.cf entry for service \"{service.Name}/{service.Type}\": the last one counts, remove the others", IsFatal: false));
             }
 
             services.Add(service);
@@ -49,24 +54,21 @@ public static class MasterCf
 
     private static MasterService? ParseRow(LogicalLine line, string file, List<string> problems)
     {
-        if (char.IsWhiteSpace(line.Text[0]))
-        {
-            problems.Add($"a service must begin in the first column: \"{line.Text.Trim()}\"");
-            return null;
-        }
-
         List<string> words = SplitWords(line.Text, problems);
         if (words.Count < Columns)
         {
-            problems.Add($"the row has {words.Count} columns, the column \"{ColumnNames[words.Count]}\" is missing; a row is: service type private unpriv chroot wakeup maxproc command [arguments]");
+            problems.Add($"bad field count: the row has {words.Count} columns, \"{ColumnNames[words.Count]}\" is missing; a row is: service type private unpriv chroot wakeup maxproc command [arguments]");
             return null;
         }
 
         Validate(words, problems);
-        var arguments = words[Columns..];
+        bool isRow = problems.Count == 0;
+        List<string> arguments = NormalizeArguments(words[Columns..]);
         var overrides = new List<KeyValuePair<string, string>>();
         ReadOverrides(arguments, overrides, problems);
-        return problems.Count > 0 ? null : new MasterService
+
+        // A row whose arguments are wrong is still a row to show and to edit.
+        return isRow ? new MasterService
         {
             Name = words[0],
             Type = words[1],
@@ -76,7 +78,39 @@ public static class MasterCf
             Overrides = overrides,
             File = file,
             Line = line.Line,
-        };
+        }
+        : null;
+    }
+
+    /// <summary>Parts <c>-oname=value</c> into two arguments and takes the blanks around names, values and <c>=</c> away.</summary>
+    internal static List<string> NormalizeArguments(List<string> words)
+    {
+        var arguments = new List<string>(words.Count);
+        bool inOptions = true;
+        for (int i = 0; i < words.Count; i++)
+        {
+            string word = words[i];
+            inOptions &= word.StartsWith('-') && word != "--";
+            if (!inOptions || word.Length < 2 || word[1] != 'o')
+            {
+                arguments.Add(word);
+                continue;
+            }
+
+            arguments.Add("-o");
+            string? setting = word.Length > 2 ? word[2..].Trim() : ++i < words.Count ? words[i] : null;
+            if (setting is { Length: > 1 } && setting[0] == '{' && setting[^1] == '}')
+            {
+                setting = setting[1..^1].Trim();
+            }
+
+            if (setting is not null)
+            {
+                arguments.Add(MainCf.SplitNameValue(setting, out string name, out string value) is null ? $"{name}={value}" : setting);
+            }
+        }
+
+        return arguments;
     }
 
     private static void Validate(List<string> words, List<string> problems)
@@ -122,7 +156,7 @@ public static class MasterCf
         int at = 0;
         while (at < text.Length)
         {
-            if (char.IsWhiteSpace(text[at]))
+            if (ConfigurationText.IsSpace(text[at]))
             {
                 at++;
                 continue;
@@ -136,22 +170,27 @@ public static class MasterCf
                 if (end < 0)
                 {
                     problems.Add($"missing '}}' in \"{text[at..]}\"");
+                    words.Add(text[(at + 1)..].Trim());
                     return words;
                 }
 
                 words.Add(text[(at + 1)..end].Trim());
                 at = end + 1;
-                if (at < text.Length && !char.IsWhiteSpace(text[at]))
+                if (at < text.Length && !ConfigurationText.IsSpace(text[at]))
                 {
-                    problems.Add($"text after '}}' in \"{text[at..]}\": put a blank there");
-                    return words;
+                    problems.Add($"syntax error after '}}' in \"{text[(end - words[^1].Length)..]}\": put a blank there");
+                    while (at < text.Length && !ConfigurationText.IsSpace(text[at]))
+                    {
+                        at++;
+                    }
                 }
 
                 continue;
             }
 
-            end = at;
-            while (end < text.Length && !char.IsWhiteSpace(text[end]))
+            int glued = string.CompareOrdinal(text, at, "-o{", 0, 3) == 0 ? MacroExpander.FindClosing(text, at + 2) : -1;
+            end = glued < 0 ? at : glued;
+            while (end < text.Length && !ConfigurationText.IsSpace(text[end]))
             {
                 end++;
             }
@@ -178,21 +217,13 @@ public static class MasterCf
                 continue;
             }
 
-            string setting;
-            if (argument.Length > 2)
-            {
-                setting = argument[2..];
-            }
-            else if (++i < arguments.Count)
-            {
-                setting = arguments[i];
-            }
-            else
+            if (++i >= arguments.Count)
             {
                 problems.Add("the last -o has no setting behind it; write -o name=value");
                 break;
             }
 
+            string setting = arguments[i];
             if (MainCf.SplitNameValue(setting, out string name, out string value) is { } trouble)
             {
                 problems.Add($"-o {setting}: {trouble}; write -o name=value, or -o {{ name = value }} where there are blanks");

@@ -69,6 +69,7 @@ public enum ParameterSupport
 /// <param name="Unit">The unit of a bare number where the kind is a duration: s, m, h, d, w.</param>
 /// <param name="Scope">Where it comes from.</param>
 /// <param name="Support">What start does with it.</param>
+/// <param name="Inert">Further values that mean the same as the default.</param>
 /// <param name="Minimum">Smallest number allowed (seconds for durations).</param>
 /// <param name="Maximum">Largest number allowed.</param>
 /// <param name="Default">Unexpanded default text; empty where <see cref="IsDerived"/>.</param>
@@ -79,6 +80,7 @@ public sealed record ParameterDefinition(
     char Unit,
     ParameterScope Scope,
     ParameterSupport Support,
+    IReadOnlyList<string> Inert,
     long Minimum,
     long Maximum,
     string Default,

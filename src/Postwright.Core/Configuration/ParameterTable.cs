@@ -110,7 +110,9 @@ public static class ParameterTable
             "ours" => ParameterScope.Ours,
             _ => throw new FormatException($"unknown scope in a parameter row: {line}"),
         };
-        ParameterSupport support = cells[3] switch
+        int inertAt = cells[3].IndexOf(':', StringComparison.Ordinal);
+        string[] inert = inertAt < 0 ? [] : cells[3][(inertAt + 1)..].Split(',');
+        ParameterSupport support = (inertAt < 0 ? cells[3] : cells[3][..inertAt]) switch
         {
             "implemented" => ParameterSupport.Implemented,
             "refuse" => ParameterSupport.Refuse,
@@ -119,7 +121,7 @@ public static class ParameterTable
             _ => throw new FormatException($"unknown support in a parameter row: {line}"),
         };
         (long minimum, long maximum) = ReadLimits(cells[4], kind);
-        return new ParameterDefinition(cells[0], kind, unit, scope, support, minimum, maximum, cells[5], cells[6]);
+        return new ParameterDefinition(cells[0], kind, unit, scope, support, inert, minimum, maximum, cells[5], cells[6]);
     }
 
     private static (long Minimum, long Maximum) ReadLimits(string cell, ParameterKind kind)

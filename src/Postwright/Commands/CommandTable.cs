@@ -8,6 +8,7 @@ internal static class CommandTable
 {
     private static readonly SortedDictionary<string, Func<string[], int>> Commands = new(StringComparer.Ordinal)
     {
+        ["postconf"] = PostconfCommand.Run,
     };
 
     /// <summary>Runs the command that argv[0] or the first argument names; 64 and usage if there is none.</summary>
@@ -35,7 +36,8 @@ internal static class CommandTable
         return arguments is ["--help" or "-h"] ? 0 : 64;
     }
 
-    private static string? InvokedAs()
+    /// <summary>argv[0] as the caller gave it; null where /proc cannot be read.</summary>
+    internal static string? InvokedAs()
     {
         try
         {

@@ -1,0 +1,225 @@
+using Postwright.Core.Seams;
+using Postwright.Core.Tables;
+
+namespace Postwright.Core.Configuration.Postconf;
+
+/// <summary>
+/// postconf(1): shows and edits main.cf and master.cf. Output, warnings and exit codes are Postfix's: 0 even for an unknown
+/// name, 1 after a fatal error. Warnings go to the error stream with the program's name as it was called. A configuration with
+/// a fatal error is not shown, as in Postfix, but every error is listed, not the first alone.
+/// </summary>
+/// <param name="program">argv[0], which Postfix puts before its warnings.</param>
+/// <param name="output">Where settings go.</param>
+/// <param name="errors">Where warnings go.</param>
+/// <param name="disk">For edits in place.</param>
+/// <param name="host">The machine's names and addresses; null for the real ones.</param>
+public sealed class PostconfProgram(string program, TextWriter output, TextWriter errors, IDisk disk, HostFacts? host = null)
+{
+    private const string DefaultDirectory = "/etc/postfix";
+
+    private bool _quiet;
+
+    /// <summary>Runs one command line; the exit code.</summary>
+    /// <param name="arguments">Options and names, without argv[0].</param>
+    /// <param name="environmentDirectory">MAIL_CONFIG, or null.</param>
+    public int Run(string[] arguments, string? environmentDirectory)
+    {
+        var options = new PostconfOptions();
+        if (options.Read(arguments, program, errors) is { } usage)
+        {
+            return Fatal(usage);
+        }
+
+        _quiet = options.Has('q');
+        string directory = options.ConfigDirectory ?? environmentDirectory ?? DefaultDirectory;
+        if (ShowFacility(options))
+        {
+            return 0;
+        }
+
+        if (IsEdit(options))
+        {
+            string? trouble = new PostconfEditor(directory, disk, Warn).Run(options);
+            return trouble is null ? 0 : Fatal(trouble);
+        }
+
+        return Show(options, directory);
+    }
+
+    private static bool IsEdit(PostconfOptions options)
+        => options.Has('e') || options.Has('#') || options.Has('X')
+            || (options.Names.Exists(name => name.Contains('=', StringComparison.Ordinal)) && !options.Has('d') && !options.Has('n'));
+
+    private bool ShowFacility(PostconfOptions options)
+    {
+        IEnumerable<string>? lines =
+            options.Has('m') ? TableRegistry.SupportedTypes
+            : options.Has('l') ? ["flock", "fcntl", "dotlock"]
+            // No SASL yet: Postfix without SASL prints nothing here either.
+            : options.Has('a') || options.Has('A') ? []
+            : null;
+        if (options.TlsQuestion is not null)
+        {
+            Warn("TLS support is not compiled in");
+            lines = [];
+        }
+
+        foreach (string line in lines ?? [])
+        {
+            output.Write(line + "\n");
+        }
+
+        return lines is not null;
+    }
+
+    private int Show(PostconfOptions options, string directory)
+    {
+        // Defaults need no file at all.
+        bool defaults = options.Has('d') && !options.IsMaster;
+        if (!defaults && options.Has('t'))
+        {
+            return Fatal("bounce templates cannot be shown");
+        }
+
+        if (!defaults && !File.Exists(Path.Combine(directory, "main.cf")))
+        {
+            return Fatal($"open {directory}/main.cf: No such file or directory");
+        }
+
+        MailConfiguration configuration = defaults
+            ? MailConfiguration.FromText("", null, host, directory)
+            : MailConfiguration.Load(directory, host);
+        int fatal = ReportErrors(configuration);
+        if (fatal > 0)
+        {
+            return 1;
+        }
+
+        if (options.Overrides.Count > 0)
+        {
+            configuration = configuration.WithOverrides(options.Overrides);
+        }
+
+        ParameterUsage usage = ParameterUsage.Of(configuration);
+        foreach ((string file, string name) in usage.Undefined)
+        {
+            Warn($"{file}: undefined parameter: {name}");
+        }
+
+        if (options.IsMaster)
+        {
+            new PostconfServices(configuration, output, Warn).Show(options);
+        }
+        else
+        {
+            new PostconfParameters(configuration, usage, output, Warn).Show(options);
+        }
+
+        if (!defaults)
+        {
+            ReportUnused(configuration, usage, options.IsMaster);
+        }
+
+        output.Flush();
+        return 0;
+    }
+
+    private int ReportErrors(MailConfiguration configuration)
+    {
+        int fatal = 0;
+        foreach (ConfigurationError error in configuration.Errors)
+        {
+            string text = error.Text;
+            if (error.File.EndsWith("master.cf", StringComparison.Ordinal))
+            {
+                fatal += ReportMasterError(error);
+            }
+            else if (error.IsFatal)
+            {
+                fatal += Fatal(error.Line > 0 ? error.ToString() : text);
+            }
+            else
+            {
+                Warn(text.StartsWith("logical", StringComparison.Ordinal) ? $"{error.File}: {text}" : error.ToString());
+            }
+        }
+
+        return fatal;
+    }
+
+    /// <summary>A missing file is no reason to show nothing, nor is a row whose arguments alone are wrong.</summary>
+    private int ReportMasterError(ConfigurationError error)
+    {
+        string text = error.Text;
+        if (text.StartsWith("missing '}'", StringComparison.Ordinal) || text.StartsWith("syntax error after", StringComparison.Ordinal))
+        {
+            Warn($"master.cf: {text}");
+        }
+        else if (text.StartsWith("open ", StringComparison.Ordinal) || text.StartsWith("logical", StringComparison.Ordinal))
+        {
+            Warn(text.StartsWith("logical", StringComparison.Ordinal) ? $"{error.File}: {text}" : text);
+        }
+        else if (error.IsFatal && !text.StartsWith("-o ", StringComparison.Ordinal) && !text.StartsWith("the last -o", StringComparison.Ordinal))
+        {
+            return Fatal($"file {error.File}: line {error.Line}: {text}");
+        }
+
+        return 0;
+    }
+
+    private void ReportUnused(MailConfiguration configuration, ParameterUsage usage, bool masterOnly)
+    {
+        if (!masterOnly)
+        {
+            foreach (Setting setting in usage.UnusedMain)
+            {
+                Warn($"{configuration.ConfigDirectory}/main.cf: unused parameter: {setting.Name}={setting.Value}");
+            }
+
+            ReportDeprecated(configuration);
+        }
+
+        foreach ((_, KeyValuePair<string, string> setting) in usage.UnusedMaster)
+        {
+            Warn($"{configuration.ConfigDirectory}/master.cf: unused parameter: {setting.Key}={setting.Value}");
+        }
+    }
+
+    private void ReportDeprecated(MailConfiguration configuration)
+    {
+        bool any = false;
+        foreach (Setting setting in configuration.Settings.OrderBy(s => s.Name, StringComparer.Ordinal))
+        {
+            if (DeprecatedParameters.Advice(setting.Name) is { } advice)
+            {
+                any = true;
+                Warn($"{configuration.ConfigDirectory}/main.cf: support for parameter \"{setting.Name}\" will be removed; instead, {advice}");
+            }
+        }
+
+        if (any)
+        {
+            Warn("See https://www.postfix.org/DEPRECATION_README.html for details");
+        }
+    }
+
+    private void Warn(string text)
+    {
+        if (!_quiet)
+        {
+            Write($"{program}: warning: {text}");
+        }
+    }
+
+    private int Fatal(string text)
+    {
+        Write($"{program}: fatal: {text}");
+        return 1;
+    }
+
+    private void Write(string line)
+    {
+        output.Flush();
+        errors.Write(string.Concat(line.Select(c => c is < ' ' or '\x7f' ? '?' : c)) + "\n");
+    }
+}

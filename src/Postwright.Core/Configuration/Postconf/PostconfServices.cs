@@ -1,0 +1,163 @@
+using System.Text;
+
+namespace Postwright.Core.Configuration.Postconf;
+
+/// <summary>Shows master.cf: rows (<c>-M</c>), fields (<c>-F</c>), overrides (<c>-P</c>).</summary>
+internal sealed class PostconfServices(MailConfiguration configuration, TextWriter output, Action<string> warn)
+{
+    /// <summary>The names of the eight fields, as <c>-F</c> calls them.</summary>
+    public static readonly string[] FieldNames = ["service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit", "command"];
+
+    private static readonly int[] ColumnGoal = [0, 11, 17, 25, 33, 41, 49, 57];
+
+    public void Show(PostconfOptions options)
+    {
+        List<(string Text, string[] Parts, bool Matched)> requests = [.. options.Names.Select(n => (n, n.Split('/', 3), false))];
+        if (requests.Count == 0)
+        {
+            requests.Add(("*", ["*"], true));
+        }
+
+        // Postfix tells of a request that matches nothing before it shows the rest.
+        foreach ((string text, string[] parts, _) in requests)
+        {
+            if (!configuration.Rows.Any(s => Matches(parts, 0, s.Name) && Matches(parts, 1, s.Type)) && text != "*")
+            {
+                warn($"unmatched request: \"{text}\"");
+            }
+        }
+
+        foreach (MasterService service in configuration.Rows)
+        {
+            foreach ((_, string[] parts, _) in requests)
+            {
+                if (Matches(parts, 0, service.Name) && Matches(parts, 1, service.Type))
+                {
+                    ShowService(options, service, parts);
+                    if (options.Has('M'))
+                    {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    private static bool Matches(string[] parts, int index, string value)
+        => index >= parts.Length || parts[index] is "*" || parts[index] == value;
+
+    private void ShowService(PostconfOptions options, MasterService service, string[] parts)
+    {
+        string prefix = $"{service.Name}/{service.Type}/";
+        if (options.Has('M'))
+        {
+            output.Write(Row(service, options.Has('f'), options.Has('x')) + "\n");
+        }
+        else if (options.Has('F'))
+        {
+            for (int field = 0; field < FieldNames.Length; field++)
+            {
+                if (Matches(parts, 2, FieldNames[field]))
+                {
+                    ShowField(options, prefix + FieldNames[field], service, field);
+                }
+            }
+        }
+        else
+        {
+            foreach ((string name, string value) in service.Overrides
+                .GroupBy(o => o.Key).Select(g => g.Last()).OrderBy(o => o.Key, StringComparer.Ordinal))
+            {
+                if (Matches(parts, 2, name))
+                {
+                    PostconfLine.WriteSetting(output, options, prefix + name, options.Has('x') ? Expand(service, value) : value);
+                }
+            }
+        }
+    }
+
+    private void ShowField(PostconfOptions options, string name, MasterService service, int field)
+    {
+        if (field < 7)
+        {
+            PostconfLine.WriteSetting(output, options, name, FieldOf(service, field));
+            return;
+        }
+
+        if (options.Has('H'))
+        {
+            output.Write(name + "\n");
+            return;
+        }
+
+        var line = new StringBuilder(options.Has('h') ? "" : name + " = ").Append(service.Command);
+        AppendArguments(line, service, options.Has('f'), options.Has('x'), line.Length);
+        output.Write(line.Append('\n'));
+    }
+
+    private static string FieldOf(MasterService service, int field)
+        => field switch { 0 => service.Name, 1 => service.Type, 7 => service.Command, _ => service.Fields[field - 2] };
+
+    /// <summary>A row in columns, its arguments behind it or folded below it.</summary>
+    public string Row(MasterService service, bool fold, bool expand)
+    {
+        var line = new StringBuilder();
+        for (int field = 0; field < ColumnGoal.Length; field++)
+        {
+            if (field > 0)
+            {
+                line.Append(' ', Math.Max(1, ColumnGoal[field] - line.Length));
+            }
+
+            line.Append(FieldOf(service, field));
+        }
+
+        AppendArguments(line, service, fold, expand, ColumnGoal[^1] + service.Command.Length);
+        return line.ToString();
+    }
+
+    private void AppendArguments(StringBuilder line, MasterService service, bool fold, bool expand, int commandEnd)
+    {
+        int length = line.Length;
+        bool inOptions = true;
+        for (int i = 0; i < service.Arguments.Count; i++)
+        {
+            string argument = service.Arguments[i];
+            bool wrap = false;
+            string text;
+            if (inOptions && (!argument.StartsWith('-') || argument == "--"))
+            {
+                inOptions = false;
+                wrap = length > commandEnd;
+            }
+
+            if (inOptions && argument == "-o" && i + 1 < service.Arguments.Count)
+            {
+                wrap = true;
+                text = "-o " + Braced(Setting(service, service.Arguments[++i], expand));
+            }
+            else
+            {
+                text = Braced(argument);
+            }
+
+            bool fits = !fold || (!wrap && length + 1 + text.Length < PostconfLine.Limit);
+            line.Append(fits ? " " : "\n" + PostconfLine.Indent).Append(text);
+            length = (fits ? length + 1 : PostconfLine.IndentLength) + text.Length;
+        }
+    }
+
+    private string Setting(MasterService service, string setting, bool expand)
+        => expand && MainCf.SplitNameValue(setting, out string name, out string value) is null ? $"{name}={Expand(service, value)}" : setting;
+
+    private static string Braced(string argument)
+        => argument.Length == 0 || argument.Any(ConfigurationText.IsSpace) || argument.StartsWith('{') ? $"{{{argument}}}" : argument;
+
+    /// <summary>Expands an override as the service would see it: its own overrides and its name count before main.cf.</summary>
+    private string Expand(MasterService service, string value)
+        => MacroExpander.Expand(value, name => name switch
+        {
+            "service_name" => service.Name,
+            _ => service.Overrides.LastOrDefault(o => o.Key == name) is { Key: not null } own ? own.Value : configuration.LookUp(name),
+        }).Text;
+}
