@@ -87,6 +87,9 @@ public sealed class MailConfiguration
         return new MailConfiguration(ConfigDirectory, settings, Rows, _host, Errors);
     }
 
+    /// <summary>This machine's addresses that inet_interfaces and inet_protocols select.</summary>
+    public IReadOnlyList<InterfaceAddress> OwnAddresses => new DerivedDefaults(this, _host).OwnAddresses();
+
     /// <summary>True when main.cf or an override sets the name, even to nothing.</summary>
     public bool IsSet(string name) => _settings.ContainsKey(name);
 

@@ -1,0 +1,361 @@
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Route;
+
+namespace Postwright.Server.Queue;
+
+// How messages come into the active queue. Three lines stand before it: messages that may come back at once (their
+// destination has room again, or somebody asked for a flush), new mail, and deferred mail that is due. New and deferred
+// mail take turns, and deferred mail never fills more than four fifths, so that a backlog cannot shut new mail out.
+// A message with one recipient left, whose destination has its share of the active queue already, is parked: only its ID
+// is kept, and the room goes to mail for other destinations.
+
+public sealed partial class QueueManager
+{
+    /// <summary>Content that waiting messages may keep in memory; beyond it, it is read again when its turn comes.</summary>
+    private const long WaitingContentLimit = 32 << 20;
+
+    /// <summary>Loads and resolutions that wait for disk or network at a time; a slow table must not pile up memory.</summary>
+    private const int LoadsAtOnce = 64;
+
+    private readonly Dictionary<string, ActiveMessage> _active = new(StringComparer.Ordinal);
+    private readonly Queue<string> _incoming = new();
+    private readonly Queue<string> _resumed = new();
+    private readonly Queue<string> _flushed = new();
+    private readonly DueTimes _deferred = new();
+    private readonly List<ActiveMessage> _entered = [];
+    private DateTimeOffset _runHorizon;
+    private DateTimeOffset _nextRun;
+    private int _activeDeferred;
+    private int _activeRecipients;
+    private long _waitingContent;
+    private int _loading;
+    private int _working;
+    private bool _deferredTurn;
+
+    /// <summary>Takes up what the store holds from an earlier life.</summary>
+    private void Restart()
+    {
+        IReadOnlyList<QueueEntry> entries = _store.Entries();
+        _deferred.Reserve(entries.Count);
+        foreach (QueueEntry entry in entries)
+        {
+            if (entry.Queue == QueueName.Incoming)
+            {
+                _incoming.Enqueue(entry.QueueId);
+            }
+            else if (entry.Queue == QueueName.Deferred)
+            {
+                _deferred.Add(entry.QueueId, entry.NextAttempt);
+            }
+        }
+
+        // Arrivals between the store's opening and this moment are in both lists; the second is passed over.
+        _runHorizon = _now;
+        _nextRun = _now + _options.QueueRunDelay;
+        if (_options.FlushOnStart)
+        {
+            FlushDeferred();
+        }
+    }
+
+    private void Feed()
+    {
+        int budget = ActivationsPerTurn;
+        while (!IsStopping && _loading < LoadsAtOnce && _active.Count < _options.ActiveLimit
+            && (_activeRecipients < _options.RecipientLimit || _active.Count == 0))
+        {
+            if (budget-- == 0)
+            {
+                Signal();
+                return;
+            }
+
+            if (!TryNext(out ActiveMessage message))
+            {
+                return;
+            }
+
+            Activate(message);
+        }
+    }
+
+    private bool TryNext(out ActiveMessage message)
+    {
+        if (_resumed.TryDequeue(out string? queueId))
+        {
+            message = new ActiveMessage(queueId) { IsFlushed = true };
+            return true;
+        }
+
+        bool deferredFirst = _deferredTurn;
+        _deferredTurn = !_deferredTurn;
+        if (deferredFirst && TryNextDeferred(out message))
+        {
+            return true;
+        }
+
+        if (_incoming.TryDequeue(out queueId))
+        {
+            message = new ActiveMessage(queueId);
+            return true;
+        }
+
+        return TryNextDeferred(out message);
+    }
+
+    private bool TryNextDeferred(out ActiveMessage message)
+    {
+        message = null!;
+        if (_activeDeferred >= Math.Max(1, _options.ActiveLimit / 5 * 4))
+        {
+            return false;
+        }
+
+        if (_flushed.TryDequeue(out string? queueId))
+        {
+            message = new ActiveMessage(queueId) { IsFromDeferred = true, IsFlushed = true };
+            return true;
+        }
+
+        while (_deferred.TryTake(_runHorizon, out queueId))
+        {
+            // Older entries of a message that was flushed and deferred again are out of date.
+            if (_store.TryGetEntry(queueId, out QueueEntry entry) && entry.NextAttempt <= _runHorizon)
+            {
+                message = new ActiveMessage(queueId) { IsFromDeferred = true };
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void Activate(ActiveMessage message)
+    {
+        if (_active.ContainsKey(message.QueueId)
+            || _requeuing.Contains(message.QueueId)
+            || !_store.TryGetEntry(message.QueueId, out QueueEntry entry)
+            || entry.Queue is not (QueueName.Incoming or QueueName.Deferred))
+        {
+            return;
+        }
+
+        _active.Add(message.QueueId, message);
+        _activeDeferred += message.IsFromDeferred ? 1 : 0;
+        ValueTask<string?> loading = LoadAsync(message);
+        if (loading.IsCompletedSuccessfully)
+        {
+            Enter(message, loading.Result);
+            return;
+        }
+
+        _loading++;
+        _working++;
+        _ = EnterLaterAsync(message, loading);
+    }
+
+    private async Task EnterLaterAsync(ActiveMessage message, ValueTask<string?> loading)
+    {
+        string? error;
+        try
+        {
+            error = await loading;
+        }
+        catch (OperationCanceledException)
+        {
+            error = "stopped";
+        }
+
+        Post(() =>
+        {
+            _loading--;
+            _working--;
+            Enter(message, error);
+        });
+    }
+
+    /// <summary>Reads a message and resolves its recipients; what went wrong, or null. Touches nothing but the message.</summary>
+    private async ValueTask<string?> LoadAsync(ActiveMessage message)
+    {
+        StoredMessage? stored;
+        try
+        {
+            stored = await _store.LoadAsync(message.QueueId, _stop);
+        }
+        catch (IOException error)
+        {
+            return error.Message;
+        }
+
+        if (stored is null)
+        {
+            return "no such message";
+        }
+
+        message.Begin(stored);
+        message.Routes = new ResolvedAddress?[message.Recipients.Count];
+        for (int i = 0; i < message.Routes.Length; i++)
+        {
+            if (message.Progress[i] == RecipientProgress.Waiting)
+            {
+                message.Routes[i] = await _resolver.ResolveAsync(message.Envelope.Sender, message.Recipients[i].Address, _stop);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A loaded message becomes active, is parked, or (gone, damaged, withdrawn meanwhile) is let go.</summary>
+    private void Enter(ActiveMessage message, string? error)
+    {
+        if (error is not null || IsStopping || message.IsWithdrawn)
+        {
+            if (error is not null && !IsStopping && _store.TryGetEntry(message.QueueId, out QueueEntry entry) && entry.Queue != QueueName.Corrupt)
+            {
+                // The disk failed: the message is where it was, and is read again later.
+                _log.Warning($"{message.QueueId}: cannot read queue file: {error}");
+                _deferred.Add(message.QueueId, _now + _options.MinimalBackoff);
+            }
+
+            LeaveActive(message);
+            TellThatItLeft(message);
+            return;
+        }
+
+        message.HasEntered = true;
+        message.Activated = _now;
+        int pending = 0;
+        foreach (RecipientProgress progress in message.Progress)
+        {
+            pending += progress == RecipientProgress.Waiting ? 1 : 0;
+        }
+
+        if (pending > 0 && TryPark(message))
+        {
+            return;
+        }
+
+        message.Counted = pending;
+        message.Open = pending;
+        _activeRecipients += pending;
+        LogActive(message);
+        for (int i = 0; i < message.Progress.Length; i++)
+        {
+            if (message.Routes[i] is { } route)
+            {
+                Schedule(message, i, route);
+            }
+        }
+
+        message.Routes = [];
+        if (message.Open == 0)
+        {
+            EndRound(message);
+        }
+        else
+        {
+            _entered.Add(message);
+        }
+    }
+
+    private void LogActive(ActiveMessage message)
+    {
+        Envelope envelope = message.Envelope;
+        _log.Info($"{message.QueueId}: from=<{AddressText.External(envelope.Sender)}>, size={envelope.Size}, nrcpt={message.Recipients.Count} (queue active)");
+    }
+
+    private bool TryPark(ActiveMessage message)
+    {
+        Destination? only = null;
+        int index = -1;
+        for (int i = 0; i < message.Routes.Length; i++)
+        {
+            if (message.Routes[i] is not { } route)
+            {
+                continue;
+            }
+
+            if (only is not null)
+            {
+                return false;
+            }
+
+            (index, only) = (i, FindDestination(message, route));
+            if (only is null || only.Dead is not null || only.Waiting.Count < DestinationShare)
+            {
+                return false;
+            }
+        }
+
+        if (index < 0)
+        {
+            return false;
+        }
+
+        only!.Parked ??= new Queue<string>();
+        only.Parked.Enqueue(message.QueueId);
+        LeaveActive(message);
+        return true;
+    }
+
+    /// <summary>How much of the active queue may wait for one destination: a tenth.</summary>
+    private int DestinationShare => Math.Max(1, _options.ActiveLimit / 10);
+
+    /// <summary>Lets parked messages come back once their destination has used up half its share.</summary>
+    private void Unpark(Destination destination)
+    {
+        if (destination.Parked is not { Count: > 0 } parked || (destination.Dead is null && destination.Waiting.Count > DestinationShare / 2))
+        {
+            return;
+        }
+
+        for (int room = destination.Dead is null ? DestinationShare - destination.Waiting.Count : int.MaxValue; room > 0 && parked.TryDequeue(out string? queueId); room--)
+        {
+            _resumed.Enqueue(queueId);
+        }
+    }
+
+    /// <summary>Messages of this turn that found no free delivery give files, and memory above the limit, back.</summary>
+    private void LimitContent()
+    {
+        foreach (ActiveMessage message in _entered)
+        {
+            if (message.InFlight > 0 || message.Stored is not { } stored)
+            {
+                continue;
+            }
+
+            if (!stored.Content.TryGetMemory(out ReadOnlyMemory<byte> bytes) || _waitingContent + bytes.Length > WaitingContentLimit)
+            {
+                message.Release();
+                continue;
+            }
+
+            message.HeldContent = bytes.Length;
+            _waitingContent += bytes.Length;
+        }
+
+        _entered.Clear();
+    }
+
+    private void LeaveActive(ActiveMessage message)
+    {
+        message.Release();
+        _waitingContent -= message.HeldContent;
+        message.HeldContent = 0;
+        _active.Remove(message.QueueId);
+        _activeDeferred -= message.IsFromDeferred ? 1 : 0;
+        _activeRecipients -= message.Counted;
+        message.Counted = 0;
+    }
+
+    private void TellThatItLeft(ActiveMessage message)
+    {
+        if (message.WhenLeft is { } tell)
+        {
+            WriteRecords();
+            tell();
+        }
+    }
+}

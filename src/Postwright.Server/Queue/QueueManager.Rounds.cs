@@ -1,0 +1,265 @@
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue.Scheduling;
+
+namespace Postwright.Server.Queue;
+
+// What follows a delivery, and the end of a message's round: done recipients go on record at once while others are still
+// under way (so that a crash repeats as little as possible), then notices, then either the message is removed or its next
+// attempt is recorded.
+
+public sealed partial class QueueManager
+{
+    private void Finish(Delivery delivery)
+    {
+        ActiveMessage message = delivery.Message;
+        Destination destination = delivery.Peer.Destination;
+        TransportQueue transport = destination.Transport;
+        transport.Busy--;
+        destination.Busy--;
+        message.InFlight--;
+        if (!transport.IsImmediate && !IsStopping)
+        {
+            GiveFeedback(destination, delivery.Results);
+            Pace(destination);
+        }
+
+        for (int i = 0; i < delivery.Results.Count; i++)
+        {
+            Account(message, delivery.Recipients[i], delivery.Results[i]);
+        }
+
+        transport.Offer(destination, _now);
+        List(transport);
+        Unpark(destination);
+        transport.ForgetIfIdle(destination, _now);
+        RoundMayEnd(message);
+    }
+
+    private void RoundMayEnd(ActiveMessage message)
+    {
+        if (message.Open == 0)
+        {
+            EndRound(message);
+        }
+        else
+        {
+            RecordDone(message);
+        }
+    }
+
+    private void GiveFeedback(Destination destination, IReadOnlyList<RecipientResult> results)
+    {
+        RecipientResult? failure = null;
+        foreach (RecipientResult result in results)
+        {
+            if (result is { Status: DeliveryStatus.Deferred, SiteFailure: true })
+            {
+                failure = result;
+            }
+        }
+
+        if (failure is null)
+        {
+            destination.Succeeded();
+            return;
+        }
+
+        if (!destination.Failed(failure.Dsn, failure.Reason, _now + _options.MinimalBackoff))
+        {
+            return;
+        }
+
+        // Dead now: whatever waits for it is deferred without an attempt of its own.
+        Destination suspended = Redirect(RetryService, Suspended(destination.Dead!));
+        while (destination.Waiting.TryDequeue(out Peer? peer))
+        {
+            peer.IsWaiting = false;
+            Peer target = peer.Job.Message.JobFor(suspended.Transport).PeerFor(suspended);
+            while (peer.Recipients.TryDequeue(out WaitingRecipient recipient))
+            {
+                target.Recipients.Enqueue(recipient);
+            }
+
+            if (!target.IsWaiting && target.Recipients.Count > 0)
+            {
+                target.IsWaiting = true;
+                suspended.Transport.Enqueue(target, _now);
+            }
+        }
+
+        List(suspended.Transport);
+    }
+
+    private void Pace(Destination destination)
+    {
+        TransportLimits limits = destination.Transport.Limits;
+        if (limits.DestinationRateDelay > TimeSpan.Zero)
+        {
+            destination.NotBefore = _now + limits.DestinationRateDelay;
+            _wakes.Enqueue(destination, destination.NotBefore);
+        }
+
+        if (limits.TransportRateDelay > TimeSpan.Zero)
+        {
+            destination.Transport.NotBefore = _now + limits.TransportRateDelay;
+            _wakes.Enqueue(destination.Transport, destination.Transport.NotBefore);
+        }
+    }
+
+    private void Account(ActiveMessage message, DeliveryRecipient recipient, RecipientResult result)
+    {
+        if (message.Progress[recipient.Index] != RecipientProgress.Waiting)
+        {
+            return;
+        }
+
+        switch (result.Status)
+        {
+            case DeliveryStatus.Sent:
+                MarkDone(message, recipient.Index);
+                break;
+            case DeliveryStatus.Bounced when !_options.SoftBounce:
+                message.Progress[recipient.Index] = RecipientProgress.Bounced;
+                break;
+            default:
+                message.Progress[recipient.Index] = RecipientProgress.Deferred;
+                break;
+        }
+
+        message.Open--;
+        if (result.Status != DeliveryStatus.Sent || recipient.Recipient.Notify.HasFlag(DsnNotify.Success))
+        {
+            message.Reports ??= [];
+            message.Reports.Add(new RecipientReport(recipient.Recipient, recipient.Address, result));
+        }
+    }
+
+    private static void MarkDone(ActiveMessage message, int index)
+    {
+        message.Progress[index] = RecipientProgress.Done;
+        message.Unrecorded ??= [];
+        message.Unrecorded.Add(index);
+    }
+
+    private void RecordDone(ActiveMessage message)
+    {
+        if (message.Unrecorded is { } done)
+        {
+            message.Unrecorded = null;
+            if (!message.IsRemoved)
+            {
+                _changes.Add(new RecipientsDone(message.QueueId, done));
+            }
+        }
+    }
+
+    /// <summary>Every recipient of the round has a result.</summary>
+    private void EndRound(ActiveMessage message)
+    {
+        if (message.HasEnded)
+        {
+            return;
+        }
+
+        message.HasEnded = true;
+        if (IsStopping || message.IsWithdrawn)
+        {
+            Conclude(message);
+            return;
+        }
+
+        Conclude(message);
+    }
+
+    private void Conclude(ActiveMessage message)
+    {
+        LeaveActive(message);
+        if (!message.IsRemoved)
+        {
+            if (message.AllDone)
+            {
+                _changes.Add(new MessageRemoved(message.QueueId));
+                _log.Info($"{message.QueueId}: removed");
+            }
+            else
+            {
+                RecordDone(message);
+                if (!IsStopping && !message.IsWithdrawn)
+                {
+                    Defer(message);
+                }
+            }
+        }
+
+        TellThatItLeft(message);
+    }
+
+    private void Defer(ActiveMessage message)
+    {
+        DateTimeOffset next = _now + BackOff.Delay(_now - message.Envelope.Arrival, _options.MinimalBackoff, _options.MaximalBackoff);
+        List<RecipientDelay> delays = [];
+        foreach (RecipientReport report in message.Reports ?? [])
+        {
+            if (message.Progress[report.Result.Index] != RecipientProgress.Done)
+            {
+                delays.Add(new RecipientDelay(report.Result.Index, report.Result.Dsn, report.Result.Reason));
+            }
+        }
+
+        _changes.Add(new MessageDeferred(message.QueueId, next, delays) { WarningsSent = message.WarningsSent });
+        _deferred.Add(message.QueueId, next);
+    }
+
+    /// <summary>What the clock has brought: the end of rate delays, and the next look at the deferred queue.</summary>
+    private void Wake()
+    {
+        while (_wakes.TryPeek(out object? what, out DateTimeOffset due) && due <= _now)
+        {
+            _wakes.Dequeue();
+            if (what is Destination destination)
+            {
+                destination.Transport.Offer(destination, _now);
+                List(destination.Transport);
+                destination.Transport.ForgetIfIdle(destination, _now);
+            }
+            else
+            {
+                List((TransportQueue)what);
+            }
+        }
+
+        if (_nextRun <= _now)
+        {
+            _runHorizon = _now;
+            _nextRun = _now + _options.QueueRunDelay;
+            ForgetOldDestinations(all: false);
+        }
+    }
+
+    /// <summary>Forgets dead destinations whose time is over, or all of them.</summary>
+    private void ForgetOldDestinations(bool all)
+    {
+        foreach (TransportQueue transport in _queues.Values)
+        {
+            foreach (Destination destination in transport.Destinations.ToArray())
+            {
+                if (destination.Dead is { } dead && (all || dead.Until <= _now))
+                {
+                    destination.Revive();
+                }
+
+                transport.ForgetIfIdle(destination, _now);
+            }
+        }
+    }
+
+    private DateTimeOffset NextWake()
+    {
+        if (IsStopping)
+        {
+            return DateTimeOffset.MaxValue;
+        }
+
+        return _wakes.TryPeek(out _, out DateTimeOffset wake) && wake < _nextRun ? wake : _nextRun;
+    }
+}

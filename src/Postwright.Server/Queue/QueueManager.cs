@@ -1,0 +1,205 @@
+using Postwright.Core.Logging;
+using Postwright.Server.Cleanup;
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Route;
+
+namespace Postwright.Server.Queue;
+
+// The queue manager decides what is delivered when. One loop owns all its state; everybody else posts to it and never
+// waits for it. A turn of the loop takes what was posted, brings messages into the active queue (load, resolve), starts
+// deliveries, and hands all records of the turn to the store in one go, so that a thousand messages a turn cost one lock
+// and one commit. Deliveries that touch nothing outside memory (discard, error, retry) run inside the turn.
+//
+// What is promised: a recipient is done only by a record; a notice is durable before the recipients it tells of are
+// done; a message that no delivery answers for stays in the store and is tried again. The posted lists are bounded by
+// what the store holds (IDs) and by the process limits (deliveries).
+
+/// <summary>The scheduler: see the file's head. <see cref="RunAsync"/> must be called once.</summary>
+public sealed partial class QueueManager : IQueueControl, IDisposable
+{
+    /// <summary>Messages that one turn activates at most, so that results and records of others are not kept waiting.</summary>
+    private const int ActivationsPerTurn = 256;
+
+    /// <summary>A day: further ahead than a timer is ever needed, and less than it can be set.</summary>
+    private const double LongestTimerMilliseconds = 86_400_000;
+
+    private readonly QueueManagerOptions _options;
+    private readonly IMessageStore _store;
+    private readonly IAddressResolver _resolver;
+    private readonly Func<string, TransportService?> _transports;
+    private readonly TimeProvider _time;
+    private readonly MailLog _log;
+    private readonly DeliveryLog _deliveryLog;
+
+    private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _signal = new(0, 1);
+    private List<string> _arrived = [];
+    private List<Delivery> _finished = [];
+    private List<Action> _commands = [];
+    private int _signalled;
+    private DateTimeOffset _timerDue = DateTimeOffset.MaxValue;
+
+    private List<string> _arrivedNow = [];
+    private List<Delivery> _finishedNow = [];
+    private List<Action> _commandsNow = [];
+    private List<QueueChange> _changes = [];
+    private DateTimeOffset _now;
+    private CancellationToken _stop;
+    private ICleanup? _cleanup;
+    private readonly HashSet<string> _requeuing = new(StringComparer.Ordinal);
+
+    /// <summary>Makes a queue manager that does nothing until it is run.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="store">The queue.</param>
+    /// <param name="resolver">Chooses transport and next hop.</param>
+    /// <param name="transports">The transport of a name; null if master.cf has none.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="log">With tag <c>postfix/qmgr</c>.</param>
+    public QueueManager(
+        QueueManagerOptions options,
+        IMessageStore store,
+        IAddressResolver resolver,
+        Func<string, TransportService?> transports,
+        TimeProvider time,
+        MailLog log)
+    {
+        _options = options;
+        _store = store;
+        _resolver = resolver;
+        _transports = transports;
+        _time = time;
+        _log = log;
+        _deliveryLog = new DeliveryLog(time, options.DelayDecimals, options.SoftBounce);
+    }
+
+    /// <inheritdoc />
+    public void Arrived(string queueId)
+    {
+        lock (_gate)
+        {
+            _arrived.Add(queueId);
+        }
+
+        Signal();
+    }
+
+    /// <summary>
+    /// Runs until <paramref name="stop"/>; then waits for the deliveries under way, which get the same token, and records
+    /// what they did. What they did not decide is tried again after the next start.
+    /// </summary>
+    /// <param name="cleanup">Takes notices, and messages that go through the queue once more.</param>
+    /// <param name="stop">Ends the run.</param>
+    public async Task RunAsync(ICleanup cleanup, CancellationToken stop)
+    {
+        _cleanup = cleanup;
+        _stop = stop;
+        _now = _time.GetUtcNow();
+        Restart();
+        await using ITimer timer = _time.CreateTimer(static state => ((QueueManager)state!).Signal(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using CancellationTokenRegistration registration = stop.UnsafeRegister(static state => ((QueueManager)state!).Signal(), this);
+        Signal();
+        while (!stop.IsCancellationRequested || _working > 0)
+        {
+            await _signal.WaitAsync(CancellationToken.None);
+            Volatile.Write(ref _signalled, 0);
+            Turn();
+            SetTimer(timer);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _signal.Dispose();
+
+    private bool IsStopping => _stop.IsCancellationRequested;
+
+    private void Signal()
+    {
+        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+        {
+            _signal.Release();
+        }
+    }
+
+    /// <summary>Has <paramref name="command"/> run by the loop.</summary>
+    private void Post(Action command)
+    {
+        lock (_gate)
+        {
+            _commands.Add(command);
+        }
+
+        Signal();
+    }
+
+    private void Post(Delivery delivery)
+    {
+        lock (_gate)
+        {
+            _finished.Add(delivery);
+        }
+
+        Signal();
+    }
+
+    private void Turn()
+    {
+        lock (_gate)
+        {
+            (_arrived, _arrivedNow) = (_arrivedNow, _arrived);
+            (_finished, _finishedNow) = (_finishedNow, _finished);
+            (_commands, _commandsNow) = (_commandsNow, _commands);
+        }
+
+        _now = _time.GetUtcNow();
+        foreach (Delivery delivery in _finishedNow)
+        {
+            _working--;
+            Finish(delivery);
+        }
+
+        foreach (Action command in _commandsNow)
+        {
+            command();
+        }
+
+        foreach (string queueId in _arrivedNow)
+        {
+            _incoming.Enqueue(queueId);
+        }
+
+        _finishedNow.Clear();
+        _commandsNow.Clear();
+        _arrivedNow.Clear();
+        Wake();
+        Feed();
+        Dispatch();
+        WriteRecords();
+    }
+
+    private void WriteRecords()
+    {
+        if (_changes.Count > 0)
+        {
+            List<QueueChange> changes = _changes;
+            _changes = [];
+            _ = _store.RecordAsync(changes);
+        }
+    }
+
+    /// <summary>One timer for everything: it is set anew only when the earliest time of all changed.</summary>
+    private void SetTimer(ITimer timer)
+    {
+        DateTimeOffset next = NextWake();
+        if (next == _timerDue && next > _now)
+        {
+            return;
+        }
+
+        _timerDue = next;
+        TimeSpan wait = next == DateTimeOffset.MaxValue
+            ? Timeout.InfiniteTimeSpan
+            : TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((next - _now).TotalMilliseconds), 1, LongestTimerMilliseconds));
+        timer.Change(wait, Timeout.InfiniteTimeSpan);
+    }
+}

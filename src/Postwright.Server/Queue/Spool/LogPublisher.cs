@@ -1,0 +1,161 @@
+using System.Buffers;
+using Postwright.Core.Logging;
+
+namespace Postwright.Server.Queue.Spool;
+
+/// <summary>
+/// Makes records visible once they are durable: new messages enter the index and the cache, rows learn where their newest
+/// record is, and the file of a removed message's content is deleted. Called by the writer, in the order of the log.
+/// </summary>
+internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, ContentFiles files, Lock gate, MailLog log)
+{
+    private readonly List<ulong> _filesToDelete = [];
+
+    public SpoolIndex Index { get; } = index;
+
+    /// <summary>Publishes what a batch wrote.</summary>
+    public void Publish(List<PendingRecord> records, int next, int end, Segment segment, long batchOffset)
+    {
+        lock (gate)
+        {
+            for (int i = next; i < end; i++)
+            {
+                if (records[i].Outcome == StoreStatus.Stored)
+                {
+                    Publish(records[i], segment, (int)batchOffset + records[i].BatchOffset);
+                }
+            }
+        }
+
+        foreach (ulong file in _filesToDelete)
+        {
+            files.Delete(file, log);
+        }
+
+        _filesToDelete.Clear();
+    }
+
+    /// <summary>The record that keeps an unacknowledged message from coming back.</summary>
+    public PendingRecord MakeAbort(string queueId, uint firstTried)
+    {
+        using var writer = new RecordWriter();
+        PendingRecord.WriteId(writer, queueId);
+        RecordFormat.WriteSpan(writer, firstTried, int.MaxValue);
+        PendingRecord record = PendingRecord.Pool.Take();
+        record.Set(PendingKind.Abort, queueId, writer, default);
+        record.SpanFirst = firstTried;
+        return record;
+    }
+
+    private void Publish(PendingRecord record, Segment segment, int offset)
+    {
+        switch (record.Kind)
+        {
+            case PendingKind.Append:
+                PublishAppend(record, segment, offset);
+                break;
+            case PendingKind.Copy:
+                PublishCopy(record, segment, offset);
+                break;
+            case PendingKind.Changes or PendingKind.Status:
+                PublishChanges(record, segment, offset);
+                break;
+            case PendingKind.Remove:
+                segment.AddForeign(record.Entry!.Origin);
+                if (record.Entry.Extra is { ContentFile: > 0 } extra)
+                {
+                    _filesToDelete.Add(extra.ContentFile);
+                }
+
+                Index.Unplace(record.Entry);
+                break;
+            default:
+                segment.AddForeign(record.SpanFirst);
+                break;
+        }
+    }
+
+    private void PublishAppend(PendingRecord record, Segment segment, int offset)
+    {
+        IndexEntry entry = record.Entry!;
+        entry.Origin = record.FirstTried;
+        Index.Place(entry, segment, offset, record.Length);
+        Index.Add(entry);
+        SharedBuffer? buffer = TakeContent(record.Owner!);
+        if (cache.IsOn)
+        {
+            cache.Add(new CachedMessage(entry, record.Envelope!, buffer));
+        }
+        else
+        {
+            buffer?.Release();
+        }
+    }
+
+    /// <summary>Takes a stored message's content over: its buffer for the cache, or nothing where it is in a file.</summary>
+    private static SharedBuffer? TakeContent(MessageContent content)
+    {
+        switch (content)
+        {
+            case BufferedContent buffered:
+                return buffered.Detach();
+            case FileContent file:
+                file.Adopt();
+                file.Dispose();
+                return null;
+            default:
+                content.TryGetMemory(out ReadOnlyMemory<byte> bytes);
+                byte[] copy = ArrayPool<byte>.Shared.Rent(Math.Max(1, bytes.Length));
+                bytes.CopyTo(copy);
+                content.Dispose();
+                return new SharedBuffer(copy, 0, bytes.Length);
+        }
+    }
+
+    private void PublishCopy(PendingRecord record, Segment segment, int offset)
+    {
+        IndexEntry entry = record.Entry!;
+        entry.PendingRecords--;
+        if (entry.Has(EntryFlags.Removed))
+        {
+            return;
+        }
+
+        Index.Place(entry, segment, offset, record.Length);
+        PublishState(record, segment, offset);
+    }
+
+    private void PublishChanges(PendingRecord record, Segment segment, int offset)
+    {
+        IndexEntry entry = record.Entry!;
+        entry.PendingRecords--;
+        segment.AddForeign(entry.Origin);
+        if (entry.Has(EntryFlags.Removed))
+        {
+            return;
+        }
+
+        PublishState(record, segment, offset);
+    }
+
+    private void PublishState(PendingRecord record, Segment segment, int offset)
+    {
+        IndexEntry entry = record.Entry!;
+        Index.DropExpansions(entry, record.ReplacedExpansions);
+        foreach (Expansion expansion in record.Expansions ?? [])
+        {
+            Index.PlaceExpansion(expansion, segment, offset, record.Length);
+        }
+
+        if (record.HasDelays)
+        {
+            Index.PlaceState(entry, segment, offset, record.Length);
+        }
+
+        if (entry.PendingRecords == 0 && entry.Extra is { Cached: null } extra)
+        {
+            extra.Delays = null;
+            entry.DropEmptyExtra();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using Postwright.Core.Seams;
+
+namespace Postwright.Server.Queue.Spool;
+
+/// <summary>
+/// A segment that is open: its file, how far it is synced, and what in it is still needed. Its counts are guarded by the
+/// spool's gate.
+/// </summary>
+internal sealed class Segment(SegmentHeader header, IDiskFile file, string path) : IDisposable
+{
+    public SegmentHeader Header { get; } = header;
+
+    public uint Generation => Header.Generation;
+
+    public IDiskFile File { get; } = file;
+
+    public string Path { get; } = path;
+
+    public uint Seed { get; } = SegmentFormat.Seed(header.Salt, header.Generation);
+
+    /// <summary>Everything below is synced, and records may be acknowledged.</summary>
+    public long Synced { get; set; } = SegmentFormat.Page;
+
+    /// <summary>Batches written.</summary>
+    public long Batches { get; set; }
+
+    /// <summary>Messages whose newest record is here.</summary>
+    public int LiveMessages { get; set; }
+
+    /// <summary>Bytes of those records.</summary>
+    public long LiveBytes { get; set; }
+
+    /// <summary>Messages whose newest state, or part of whose recipients, is here.</summary>
+    public int LiveStates { get; set; }
+
+    /// <summary>
+    /// The oldest segment in which a message began that a record here changes or removes. While a segment from there up to
+    /// this one exists, such records must outlive this segment.
+    /// </summary>
+    public uint OldestForeign { get; set; } = uint.MaxValue;
+
+    /// <summary>Loads under way; the file is not given a next life before they end.</summary>
+    public int Readers { get; set; }
+
+    /// <summary>Damaged messages in it are listed in the corrupt queue: it stays.</summary>
+    public bool KeepForever { get; set; }
+
+    /// <summary>Where batches must end: the last page holds the second header.</summary>
+    public long End => Header.Size - SegmentFormat.Page;
+
+    /// <summary>Notes that a record about a message which began in <paramref name="origin"/> stands here.</summary>
+    public void AddForeign(uint origin)
+    {
+        if (origin < Generation && origin < OldestForeign)
+        {
+            OldestForeign = origin;
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => File.Dispose();
+}

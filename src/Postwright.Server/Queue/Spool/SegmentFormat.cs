@@ -1,0 +1,195 @@
+using System.Buffers.Binary;
+
+namespace Postwright.Server.Queue.Spool;
+
+/// <summary>What a segment's header says.</summary>
+/// <param name="Generation">The segment's number; grows with every life of every segment.</param>
+/// <param name="Size">Bytes of the file, both headers included.</param>
+/// <param name="Salt">16 random bytes that no content can know.</param>
+/// <param name="Proofs">Up to where older segments were synced when this one began: damage below is corruption, not a torn tail.</param>
+internal sealed record SegmentHeader(uint Generation, long Size, byte[] Salt, IReadOnlyList<SyncProof> Proofs);
+
+/// <summary>Says that a segment was synced up to an offset.</summary>
+internal readonly record struct SyncProof(uint Generation, long Synced);
+
+/// <summary>What a batch's header says.</summary>
+/// <param name="Number">Counts the batches of a segment from 0.</param>
+/// <param name="SyncedBefore">Up to where the segment was synced when the batch was written.</param>
+/// <param name="Length">Bytes from the header to the end of the last record, without padding.</param>
+/// <param name="Records">Number of records.</param>
+internal readonly record struct BatchHeader(long Number, long SyncedBefore, int Length, int Records);
+
+/// <summary>The kinds of record.</summary>
+internal enum RecordType : byte
+{
+    /// <summary>A message; again, with its state, where compaction copied it.</summary>
+    Message = 1,
+
+    /// <summary>Changes of one message, applied together.</summary>
+    Changes = 2,
+
+    /// <summary>The message is gone.</summary>
+    Remove = 3,
+
+    /// <summary>The message was never acknowledged and must not come back.</summary>
+    Abort = 4,
+}
+
+/// <summary>What a record's header says.</summary>
+/// <param name="Length">Header, queue ID and body, without padding.</param>
+/// <param name="Type">The kind.</param>
+/// <param name="IdLength">Bytes of the queue ID.</param>
+/// <param name="BodyCheck">The checksum of ID and body, salted.</param>
+internal readonly record struct RecordHeader(int Length, RecordType Type, int IdLength, uint BodyCheck);
+
+/// <summary>
+/// The fixed parts of a segment, little-endian. A page of header, the batches, and a second copy of the header in the last
+/// page, so that one bad page cannot take 64 MiB of mail with it. Batches begin on a page, so that a torn write never
+/// touches a page that holds acknowledged records; records begin on 8 bytes, so that they can be found again behind damage.
+/// Every checksum begins with salt and generation.
+/// </summary>
+internal static class SegmentFormat
+{
+    public const int Page = 4096;
+    public const int BatchHeaderSize = 64;
+    public const int RecordHeaderSize = 16;
+    public const int MostIdLength = 40;
+    public const int SaltSize = 16;
+
+    private const int HeaderSize = 64;
+    private const int ProofSize = 12;
+
+    /// <summary>As many as the page holds; with more segments than that the newest are proven.</summary>
+    private const int MostProofs = (Page - HeaderSize - 4) / ProofSize;
+    private const int BatchChecked = 44;
+
+    private static ReadOnlySpan<byte> Magic => "PWSPOOL1"u8;
+
+    public static long Align(long length, int to) => (length + to - 1) & ~((long)to - 1);
+
+    public static int AlignRecord(int length) => (int)Align(length, 8);
+
+    /// <summary>The checksum register that every check of this segment begins with.</summary>
+    public static uint Seed(ReadOnlySpan<byte> salt, uint generation)
+    {
+        Span<byte> number = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32LittleEndian(number, generation);
+        return Crc32C.Append(Crc32C.Append(~0u, salt), number);
+    }
+
+    public static void WriteHeader(Span<byte> page, SegmentHeader header)
+    {
+        page.Clear();
+        Magic.CopyTo(page);
+        BinaryPrimitives.WriteUInt32LittleEndian(page[8..], header.Generation);
+        int proofs = Math.Min(header.Proofs.Count, MostProofs);
+        BinaryPrimitives.WriteInt32LittleEndian(page[12..], proofs);
+        BinaryPrimitives.WriteInt64LittleEndian(page[16..], header.Size);
+        header.Salt.CopyTo(page[24..]);
+        Span<byte> target = page[HeaderSize..];
+        for (int i = header.Proofs.Count - proofs; i < header.Proofs.Count; i++, target = target[ProofSize..])
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(target, header.Proofs[i].Generation);
+            BinaryPrimitives.WriteInt64LittleEndian(target[4..], header.Proofs[i].Synced);
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(page[(Page - 4)..], Crc32C.Compute(page[..(Page - 4)]));
+    }
+
+    public static SegmentHeader? ReadHeader(ReadOnlySpan<byte> page)
+    {
+        if (page.Length != Page || !page.StartsWith(Magic)
+            || BinaryPrimitives.ReadUInt32LittleEndian(page[(Page - 4)..]) != Crc32C.Compute(page[..(Page - 4)]))
+        {
+            return null;
+        }
+
+        var proofs = new SyncProof[Math.Clamp(BinaryPrimitives.ReadInt32LittleEndian(page[12..]), 0, MostProofs)];
+        for (int i = 0; i < proofs.Length; i++)
+        {
+            ReadOnlySpan<byte> source = page[(HeaderSize + (i * ProofSize))..];
+            proofs[i] = new SyncProof(BinaryPrimitives.ReadUInt32LittleEndian(source), BinaryPrimitives.ReadInt64LittleEndian(source[4..]));
+        }
+
+        return new SegmentHeader(
+            BinaryPrimitives.ReadUInt32LittleEndian(page[8..]),
+            BinaryPrimitives.ReadInt64LittleEndian(page[16..]),
+            page.Slice(24, SaltSize).ToArray(),
+            proofs);
+    }
+
+    public static void WriteBatchHeader(Span<byte> target, ReadOnlySpan<byte> salt, uint seed, long offset, BatchHeader header)
+    {
+        target[..BatchHeaderSize].Clear();
+        salt[..8].CopyTo(target);
+        BinaryPrimitives.WriteInt64LittleEndian(target[8..], header.Number);
+        BinaryPrimitives.WriteInt64LittleEndian(target[16..], offset);
+        BinaryPrimitives.WriteInt64LittleEndian(target[24..], header.SyncedBefore);
+        BinaryPrimitives.WriteInt32LittleEndian(target[32..], header.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(target[36..], header.Records);
+        BinaryPrimitives.WriteUInt32LittleEndian(target[BatchChecked..], ~Crc32C.Append(seed, target[..BatchChecked]));
+    }
+
+    /// <summary>Reads the header of the batch that begins at <paramref name="offset"/>; false if there is none.</summary>
+    public static bool TryReadBatchHeader(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> salt, uint seed, long offset, out BatchHeader header)
+    {
+        header = default;
+        if (bytes.Length < BatchHeaderSize || !bytes.StartsWith(salt[..8])
+            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[BatchChecked..]) != ~Crc32C.Append(seed, bytes[..BatchChecked])
+            || BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]) != offset)
+        {
+            return false;
+        }
+
+        header = new BatchHeader(
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes[32..]),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes[36..]));
+        return header.Length >= BatchHeaderSize && header.Records >= 0 && header.SyncedBefore <= offset;
+    }
+
+    /// <param name="target">Where the 16 bytes go.</param>
+    /// <param name="seed">The segment's seed.</param>
+    /// <param name="header">What to write; its check is computed here.</param>
+    /// <param name="bodyChecksum">The unsalted checksum of queue ID and body.</param>
+    public static void WriteRecordHeader(Span<byte> target, uint seed, RecordHeader header, uint bodyChecksum)
+    {
+        BinaryPrimitives.WriteInt32LittleEndian(target, header.Length);
+        target[4] = (byte)header.Type;
+        target[5] = (byte)header.IdLength;
+        target[6] = target[7] = 0;
+        BinaryPrimitives.WriteUInt32LittleEndian(target[8..], ~Crc32C.Append(seed, target[..8]));
+        BinaryPrimitives.WriteUInt32LittleEndian(target[12..], Salted(seed, bodyChecksum));
+    }
+
+    /// <summary>Reads a record's header; the body is not looked at.</summary>
+    public static bool TryReadRecordHeader(ReadOnlySpan<byte> bytes, uint seed, out RecordHeader header)
+    {
+        header = default;
+        if (bytes.Length < RecordHeaderSize
+            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]) != ~Crc32C.Append(seed, bytes[..8]))
+        {
+            return false;
+        }
+
+        header = new RecordHeader(
+            BinaryPrimitives.ReadInt32LittleEndian(bytes),
+            (RecordType)bytes[4],
+            bytes[5],
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]));
+        return header.Length >= RecordHeaderSize + header.IdLength && header.IdLength is > 0 and <= MostIdLength
+            && header.Type is >= RecordType.Message and <= RecordType.Abort;
+    }
+
+    /// <summary>True when the bytes after the header are what was written.</summary>
+    public static bool IsBodyGood(ReadOnlySpan<byte> record, uint seed, RecordHeader header) =>
+        Salted(seed, Crc32C.Compute(record[RecordHeaderSize..header.Length])) == header.BodyCheck;
+
+    private static uint Salted(uint seed, uint checksum)
+    {
+        Span<byte> number = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32LittleEndian(number, checksum);
+        return ~Crc32C.Append(seed, number);
+    }
+}

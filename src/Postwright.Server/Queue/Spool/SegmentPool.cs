@@ -1,0 +1,222 @@
+using System.Globalization;
+using Postwright.Core.Seams;
+
+namespace Postwright.Server.Queue.Spool;
+
+/// <summary>
+/// Files that wait to become segments. A name <c>free-*</c> is never read; a name <c>NUMBER.log</c> is given only after the
+/// header with that number is synced, and no record in it is acknowledged before the directory is synced too. So whatever
+/// a crash leaves, a segment's name and header agree. All methods block on the disk.
+/// </summary>
+internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chance)
+{
+    private readonly Lock _gate = new();
+    private readonly Stack<(string Path, IDiskFile File, long Size)> _free = new();
+    private long _freeNumber;
+
+    /// <summary>The number of the next segment.</summary>
+    public uint NextGeneration { get; set; } = 1;
+
+    /// <summary>Files that are ready.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _free.Count;
+            }
+        }
+    }
+
+    /// <summary>The name of a segment's file.</summary>
+    public static string NameOf(uint generation) => generation.ToString("D10", CultureInfo.InvariantCulture) + ".log";
+
+    /// <summary>Reads a segment's number from its file's name.</summary>
+    public static bool TryParse(string name, out uint generation)
+    {
+        generation = 0;
+        return name.Length == 14 && name.EndsWith(".log", StringComparison.Ordinal)
+            && uint.TryParse(name.AsSpan(0, 10), NumberStyles.None, CultureInfo.InvariantCulture, out generation);
+    }
+
+    /// <summary>True for the name of a file that waits.</summary>
+    public static bool IsFree(string name) => name.StartsWith("free-", StringComparison.Ordinal);
+
+    /// <summary>Takes a free file over that an earlier run left.</summary>
+    public void Adopt(string name)
+    {
+        if (long.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out long number))
+        {
+            _freeNumber = Math.Max(_freeNumber, number);
+        }
+
+        string path = Path.Combine(options.Directory, name);
+        IDiskFile? file = null;
+        try
+        {
+            if (Count < options.FreeSegments)
+            {
+                file = disk.Open(path, DiskOpen.ReadWrite);
+                Add(path, file, file.Length);
+                return;
+            }
+        }
+        catch (DiskException)
+        {
+            file?.Dispose();
+        }
+
+        TryDelete(path);
+    }
+
+    /// <summary>Makes a new file, written through once so that later syncs need no metadata.</summary>
+    /// <returns>0, or the errno.</returns>
+    public int Prepare()
+    {
+        string path = NewFreePath();
+        IDiskFile? file = null;
+        try
+        {
+            file = disk.Open(path, DiskOpen.CreateNew);
+            file.Preallocate(options.SegmentBytes);
+            file.Sync();
+            Add(path, file, options.SegmentBytes);
+            return 0;
+        }
+        catch (DiskException failure)
+        {
+            file?.Dispose();
+            TryDelete(path);
+            return failure.Errno;
+        }
+    }
+
+    /// <summary>Gives a segment that holds nothing any more its place among the free files.</summary>
+    /// <param name="segment">The segment; its file is taken over, or closed and deleted where there are enough.</param>
+    /// <param name="synced">True to make the new name durable before returning, as for a segment that held mail.</param>
+    /// <returns>0, or the errno of the failed rename or sync: the segment must then be taken for readable still.</returns>
+    public int Recycle(Segment segment, bool synced)
+    {
+        try
+        {
+            if (Count >= options.FreeSegments || segment.Header.Size != options.SegmentBytes)
+            {
+                disk.Delete(segment.Path);
+                if (synced)
+                {
+                    disk.SyncDirectory(options.Directory);
+                }
+
+                segment.Dispose();
+                return 0;
+            }
+
+            string path = NewFreePath();
+            disk.Rename(segment.Path, path);
+            if (synced)
+            {
+                disk.SyncDirectory(options.Directory);
+            }
+
+            Add(path, segment.File, segment.Header.Size);
+            return 0;
+        }
+        catch (DiskException failure)
+        {
+            return failure.Errno;
+        }
+    }
+
+    /// <summary>Opens the next segment.</summary>
+    /// <param name="proofs">How far the segments before it are synced.</param>
+    /// <param name="errno">0, or why there is none.</param>
+    public Segment? Open(IReadOnlyList<SyncProof> proofs, out int errno)
+    {
+        errno = 0;
+        if (Count == 0 && (errno = Prepare()) != 0)
+        {
+            return null;
+        }
+
+        (string path, IDiskFile file, long size) = Take();
+        byte[] salt = new byte[SegmentFormat.SaltSize];
+        chance.Fill(salt);
+        uint generation = NextGeneration++;
+        var header = new SegmentHeader(generation, size, salt, proofs);
+        string name = Path.Combine(options.Directory, NameOf(generation));
+        try
+        {
+            byte[] page = new byte[SegmentFormat.Page];
+            SegmentFormat.WriteHeader(page, header);
+            file.Write(page, size - SegmentFormat.Page);
+            file.Write(page, 0);
+            file.Sync();
+        }
+        catch (DiskException failure)
+        {
+            Add(path, file, size);
+            errno = failure.Errno;
+            return null;
+        }
+
+        try
+        {
+            disk.Rename(path, name);
+            disk.SyncDirectory(options.Directory);
+            return new Segment(header, file, name);
+        }
+        catch (DiskException failure)
+        {
+            // Which name it has is unknown, so the file is left to the next start: it is a segment without records.
+            file.Dispose();
+            TryDelete(path);
+            TryDelete(name);
+            errno = failure.Errno;
+            return null;
+        }
+    }
+
+    /// <summary>Closes the free files.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            while (_free.TryPop(out (string Path, IDiskFile File, long Size) free))
+            {
+                free.File.Dispose();
+            }
+        }
+    }
+
+    private (string Path, IDiskFile File, long Size) Take()
+    {
+        lock (_gate)
+        {
+            return _free.Pop();
+        }
+    }
+
+    private void Add(string path, IDiskFile file, long size)
+    {
+        lock (_gate)
+        {
+            _free.Push((path, file, size));
+        }
+    }
+
+    private string NewFreePath() =>
+        Path.Combine(options.Directory, "free-" + Interlocked.Increment(ref _freeNumber).ToString(CultureInfo.InvariantCulture));
+
+    private void TryDelete(string path)
+    {
+        try
+        {
+            disk.Delete(path);
+        }
+        catch (DiskException)
+        {
+            // An empty file that stays is found again at the next start.
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue;
+using Postwright.Server.Route;
+
+namespace Postwright.Server.Tests.Queue.Scheduling;
+
+public sealed class QueueManagerTests
+{
+    [Fact]
+    public async Task A_message_is_delivered_logged_and_removed()
+    {
+        await using QueueRig rig = new();
+        rig.Immediate("discard", new DiscardTransport());
+        rig.Resolver.Routes["example.com"] = new ResolvedAddress(ResolveStatus.Resolved, AddressClass.Default, "discard", "thrown away", "");
+        rig.Start();
+
+        string id = rig.Send("me@example.org", "you@example.com");
+
+        await rig.Logged($"{id}: removed");
+        Assert.Equal(
+            [
+                $"postfix/qmgr: {id}: from=<me@example.org>, size=20, nrcpt=1 (queue active)",
+                $"postfix/discard: {id}: to=<you@example.com>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (thrown away)",
+                $"postfix/qmgr: {id}: removed",
+            ],
+            rig.Log.All);
+        await rig.Eventually(() => rig.Store.Count == 0);
+    }
+
+    [Fact]
+    public async Task Messages_of_an_earlier_life_are_taken_up_at_start()
+    {
+        await using QueueRig rig = new();
+        ScriptedAgent smtp = rig.Transport("smtp");
+        string first = rig.Keep("a@test", "b@one.test");
+        string second = rig.Keep("a@test", "b@two.test", "c@two.test");
+        await rig.Store.RecordAsync([new RecipientsDone(second, [0]), new MessageDeferred(second, rig.Time.GetUtcNow(), [])]);
+
+        rig.Start();
+
+        await rig.Eventually(() => rig.Store.Count == 0);
+        Assert.Equal(["c@two.test"], smtp.Requests.Single(request => request.Envelope.QueueId == second).Recipients.Select(r => r.Address));
+        Assert.Contains(smtp.Requests, request => request.Envelope.QueueId == first);
+    }
+
+    [Fact]
+    public async Task A_deferred_message_is_tried_again_after_the_backoff()
+    {
+        await using QueueRig rig = new();
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => smtp.Requests.Count == 1
+            ? ScriptedAgent.Deferred(recipient.Index)
+            : new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "ok", "mx.test[192.0.2.1]:25");
+        rig.Start();
+
+        string id = rig.Send("a@test", "b@one.test");
+
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+        MessageDeferred deferred = rig.Store.Changes.OfType<MessageDeferred>().Single();
+        Assert.Equal(rig.Time.GetUtcNow() + rig.Options.MinimalBackoff, deferred.NextAttempt);
+        Assert.Equal([new RecipientDelay(0, "4.4.1", "connect to mx.test[192.0.2.1]:25: Connection refused")], deferred.Delays);
+        await rig.Eventually(TimeSpan.FromSeconds(30), () => rig.Store.Count == 0);
+        Assert.Equal(2, smtp.Requests.Count);
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<b@one.test>, relay=none") && line.EndsWith("status=deferred (connect to mx.test[192.0.2.1]:25: Connection refused)"));
+    }
+}

@@ -1,0 +1,193 @@
+using System.Text;
+using Microsoft.Extensions.Time.Testing;
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue;
+using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Route;
+using Postwright.Testing;
+using Postwright.Testing.Logging;
+using Postwright.Testing.Queue;
+
+namespace Postwright.Server.Tests.Queue.Scheduling;
+
+/// <summary>A running queue manager on a store, a clock and transports in memory.</summary>
+internal sealed class QueueRig : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<string, TransportService> _transports = [];
+    private Task? _run;
+
+    public QueueRig(QueueManagerOptions? options = null)
+    {
+        Options = options ?? new QueueManagerOptions();
+        Resolver = new DomainResolver();
+        Manager = new QueueManager(Options, Store, Resolver, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
+        Cleanup = new MemoryCleanup(Store, Manager.Arrived);
+    }
+
+    public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 6, 1, 12, 0, 0, TimeSpan.Zero));
+
+    public MemoryStore Store { get; } = new();
+
+    public MemoryCleanup Cleanup { get; }
+
+    public LogLines Log { get; } = new();
+
+    public QueueManagerOptions Options { get; }
+
+    public DomainResolver Resolver { get; }
+
+    public QueueManager Manager { get; }
+
+    public ScriptedAgent Transport(string name, TransportLimits? limits = null)
+    {
+        ScriptedAgent agent = new();
+        _transports[name] = new TransportService(agent, limits ?? new TransportLimits(), Log.For(name));
+        return agent;
+    }
+
+    public void Immediate(string name, IDeliveryAgent agent) =>
+        _transports[name] = new TransportService(agent, new TransportLimits(), Log.For(name));
+
+    public void Start() => _run = Manager.RunAsync(Cleanup, _stop.Token);
+
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        if (_run is { } run)
+        {
+            await run.WaitAsync(TimeSpan.FromSeconds(90));
+        }
+    }
+
+    public string Keep(string sender, params string[] recipients) => Keep(sender, Encoding.ASCII.GetBytes("Subject: x\r\n\r\nbody\r\n"), recipients);
+
+    public string Keep(string sender, byte[] content, params string[] recipients) =>
+        Keep(sender, content, [.. recipients.Select(address => new EnvelopeRecipient(address, address))]);
+
+    public string Keep(string sender, byte[] content, IReadOnlyList<EnvelopeRecipient> recipients, Func<Envelope, Envelope>? change = null)
+    {
+        Envelope envelope = new()
+        {
+            QueueId = Store.NewQueueId(),
+            Arrival = Time.GetUtcNow(),
+            Sender = sender,
+            Recipients = recipients,
+            Origin = MessageOrigin.Local,
+            Size = content.Length,
+        };
+        envelope = change?.Invoke(envelope) ?? envelope;
+        Store.AppendAsync(envelope, new MemoryContent(content), CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        return envelope.QueueId;
+    }
+
+    public string Send(string sender, params string[] recipients)
+    {
+        string id = Keep(sender, recipients);
+        Manager.Arrived(id);
+        return id;
+    }
+
+    public Task Logged(string part) => Until.True(() => Log.All.Any(line => line.Contains(part, StringComparison.Ordinal)), State);
+
+    public Task Eventually(Func<bool> condition) => Until.True(condition, State);
+
+    public Task Eventually(TimeSpan step, Func<bool> condition) => Until.True(Time, step, condition, State);
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        Manager.Dispose();
+        _stop.Dispose();
+    }
+
+    private string State() => string.Join('\n', Log.All);
+}
+
+/// <summary>Resolves by domain: the transport that was named for it, else smtp; the domain is the next hop.</summary>
+internal sealed class DomainResolver : IAddressResolver
+{
+    public Dictionary<string, ResolvedAddress> Routes { get; } = [];
+
+    public ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken)
+    {
+        string domain = recipient[(recipient.LastIndexOf('@') + 1)..];
+        return ValueTask.FromResult(Routes.TryGetValue(domain, out ResolvedAddress? route)
+            ? route with { Address = recipient }
+            : new ResolvedAddress(ResolveStatus.Resolved, AddressClass.Default, "smtp", domain, recipient));
+    }
+}
+
+/// <summary>An agent that does what the test says, and may be kept waiting.</summary>
+internal sealed class ScriptedAgent : IDeliveryAgent
+{
+    private readonly Lock _gate = new();
+    private readonly List<DeliveryRequest> _requests = [];
+    private int _running;
+    private int _mostRunning;
+
+    /// <summary>The answer per recipient; sent by default.</summary>
+    public Func<DeliveryRequest, DeliveryRecipient, RecipientResult> Answer { get; set; } =
+        (_, recipient) => new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "ok", "relay.test[192.0.2.1]:25");
+
+    /// <summary>What a delivery waits for before it answers; nothing by default.</summary>
+    public Func<DeliveryRequest, Task> Before { get; set; } = _ => Task.CompletedTask;
+
+    public IReadOnlyList<DeliveryRequest> Requests
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _requests];
+            }
+        }
+    }
+
+    public int MostRunning
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _mostRunning;
+            }
+        }
+    }
+
+    public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            _requests.Add(request);
+            _mostRunning = Math.Max(_mostRunning, ++_running);
+        }
+
+        try
+        {
+            await Before(request).WaitAsync(cancellationToken);
+            return [.. request.Recipients.Select(recipient => Answer(request, recipient))];
+        }
+        catch (OperationCanceledException)
+        {
+            return [.. request.Recipients.Select(recipient => Deferred(recipient.Index, "shut down"))];
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _running--;
+            }
+        }
+    }
+
+    public static RecipientResult Deferred(int index, string reason = "connect to mx.test[192.0.2.1]:25: Connection refused", bool site = false) =>
+        new(index, DeliveryStatus.Deferred, "4.4.1", reason, "none") { SiteFailure = site };
+
+    public static RecipientResult Bounced(int index, string reason = "host mx.test[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command)") =>
+        new(index, DeliveryStatus.Bounced, "5.1.1", reason, "mx.test[192.0.2.1]:25")
+        {
+            RemoteMta = "mx.test",
+            Diagnostic = "smtp; 550 5.1.1 No such user",
+        };
+}
