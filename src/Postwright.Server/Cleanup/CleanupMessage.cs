@@ -212,9 +212,16 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
     }
 
-    private string FromText() => _envelope.Sender.Length == 0
-        ? $"MAILER-DAEMON@{_service.Settings.MyHostName} (Mail Delivery System)"
-        : AddressText.ToExternal(_service.Rewriter.Rewrite(_envelope.Sender));
+    private string FromText()
+    {
+        if (_envelope.Sender.Length == 0)
+        {
+            return $"MAILER-DAEMON@{_service.Settings.MyHostName} (Mail Delivery System)";
+        }
+
+        string address = AddressText.ToExternal(_service.Rewriter.Rewrite(_envelope.Sender));
+        return _envelope.SenderFullName.Length == 0 ? address : $"{DisplayName.Format(_envelope.SenderFullName)} <{address}>";
+    }
 
     private async ValueTask WriteBodyAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {

@@ -1,0 +1,34 @@
+using System.Runtime.InteropServices;
+
+namespace Postwright.Core.Records;
+
+/// <summary>Who this process is: the caller (real ids) and what the program file lends it (effective ids).</summary>
+internal static partial class ProcessIdentity
+{
+    /// <summary>The caller.</summary>
+    internal static uint RealUser => GetUid();
+
+    /// <summary>Whose rights count.</summary>
+    internal static uint EffectiveUser => GetEUid();
+
+    /// <summary>The group whose rights count.</summary>
+    internal static uint EffectiveGroup => GetEGid();
+
+    /// <summary>True in a set-gid or set-uid program, unless root itself runs it: what the caller says is then not to be trusted.</summary>
+    internal static bool LendsPrivileges => EffectiveUser != 0 && (RealUser != EffectiveUser || GetGid() != EffectiveGroup);
+
+    [LibraryImport("libc", EntryPoint = "getuid")]
+    private static partial uint GetUid();
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    private static partial uint GetEUid();
+
+    [LibraryImport("libc", EntryPoint = "getgid")]
+    private static partial uint GetGid();
+
+    [LibraryImport("libc", EntryPoint = "getegid")]
+    private static partial uint GetEGid();
+
+    [LibraryImport("libc", EntryPoint = "umask")]
+    internal static partial uint SetMask(uint mask);
+}
