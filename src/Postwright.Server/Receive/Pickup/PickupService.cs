@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Threading.Channels;
 using Postwright.Core.Logging;
@@ -228,13 +227,6 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
     private string OriginalId(MaildropEntry entry) =>
         entry.Status.Uid == options.OwnerUid && !entry.Status.IsReadableByOthers ? $" orig_id={entry.Name}" : "";
 
-    private string Received(uint uid, string queueId, DateTimeOffset arrival)
-    {
-        DateTimeOffset local = TimeZoneInfo.ConvertTime(arrival, clock.LocalTimeZone);
-        string zone = local.Offset.ToString(@"hhmm", CultureInfo.InvariantCulture);
-        string sign = local.Offset < TimeSpan.Zero ? "-" : "+";
-        string name = (clock.LocalTimeZone.IsDaylightSavingTime(local) ? clock.LocalTimeZone.DaylightName : clock.LocalTimeZone.StandardName) is { Length: <= 5 } shortName ? shortName : "";
-        string date = local.ToString("ddd, dd MMM yyyy HH:mm:ss ", CultureInfo.InvariantCulture) + sign + zone + (name.Length > 0 ? $" ({name})" : "");
-        return $"Received: by {options.MyHostName} ({options.MailName}, from userid {uid})\r\n\tid {queueId}; {date}\r\n";
-    }
+    private string Received(uint uid, string queueId, DateTimeOffset arrival) =>
+        $"Received: by {options.MyHostName} ({options.MailName}, from userid {uid})\r\n\tid {queueId}; {MailDate.Format(arrival, clock.LocalTimeZone)}\r\n";
 }
