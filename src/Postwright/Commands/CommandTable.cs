@@ -1,3 +1,5 @@
+using Postwright.Commands.Sendmail;
+
 namespace Postwright.Commands;
 
 /// <summary>
@@ -8,7 +10,11 @@ internal static class CommandTable
 {
     private static readonly SortedDictionary<string, Func<string[], int>> Commands = new(StringComparer.Ordinal)
     {
+        ["mailq"] = SendmailCommand.RunMailq,
+        ["newaliases"] = SendmailCommand.RunNewaliases,
         ["postconf"] = PostconfCommand.Run,
+        ["postdrop"] = Postdrop.Run,
+        ["sendmail"] = SendmailCommand.Run,
     };
 
     /// <summary>Runs the command that argv[0] or the first argument names; 64 and usage if there is none.</summary>
