@@ -1,0 +1,96 @@
+using System.Collections.Concurrent;
+using Postwright.Core.Seams;
+
+namespace Postwright.Server.Receive.Smtpd;
+
+/// <summary>
+/// Runs the sessions of all smtpd services: numbers them, keeps one heartbeat for all their time-outs, counts clients, and
+/// ends them at shutdown (421 4.3.2). Listening and accepting are the caller's.
+/// </summary>
+public sealed class SmtpdServer : IAsyncDisposable
+{
+    // Time-outs are seconds to minutes long; a second's delay of them harms nobody, and ten thousand timers would.
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<SmtpdSession, bool> _sessions = new();
+    private readonly ITimer _timer;
+    private int _lastNumber;
+    private volatile bool _stopping;
+
+    /// <summary>A server without sessions.</summary>
+    /// <param name="time">The clock of the heartbeat and of rates.</param>
+    public SmtpdServer(TimeProvider time)
+    {
+        _time = time;
+        Clients = new ClientCounters(time);
+        _timer = time.CreateTimer(static state => ((SmtpdServer)state!).Beat(), this, Heartbeat, Heartbeat);
+    }
+
+    /// <summary>Sessions that run.</summary>
+    public int SessionCount => _sessions.Count;
+
+    internal ClientCounters Clients { get; }
+
+    /// <summary>
+    /// Talks with a client until either side ends it. Does not throw; the connection is disposed. Sessions over the service's
+    /// limit are the caller's to refuse before.
+    /// </summary>
+    public async Task RunAsync(IConnection connection, SmtpdService service)
+    {
+        int number = Interlocked.Increment(ref _lastNumber) & 0x7fffff;
+        SmtpdSession session = new(connection, service, this, number == 0 ? 1 : number);
+        _sessions[session] = true;
+        if (_stopping)
+        {
+            session.Stop();
+        }
+
+        try
+        {
+            await session.RunAsync();
+        }
+        finally
+        {
+            _sessions.TryRemove(session, out _);
+            session.Dispose();
+            await connection.DisposeAsync();
+        }
+    }
+
+    /// <summary>Ends all sessions: each finishes the command it is at, gets 421 and is closed.</summary>
+    /// <param name="patience">After this long what is left is cut off.</param>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        _stopping = true;
+        foreach (SmtpdSession session in _sessions.Keys)
+        {
+            session.Stop();
+        }
+
+        long start = _time.GetTimestamp();
+        while (!_sessions.IsEmpty && _time.GetElapsedTime(start) < patience)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), _time);
+        }
+
+        foreach (SmtpdSession session in _sessions.Keys)
+        {
+            session.Cut();
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync() => await _timer.DisposeAsync();
+
+    private void Beat()
+    {
+        long now = _time.GetTimestamp();
+        foreach (KeyValuePair<SmtpdSession, bool> session in _sessions)
+        {
+            session.Key.CheckDeadline(now);
+        }
+
+        Clients.Forget();
+    }
+}
