@@ -13,6 +13,7 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
     private readonly Lock _gate = new();
     private readonly Stack<(string Path, IDiskFile File, long Size)> _free = new();
     private long _freeNumber;
+    private volatile bool _namesUnsynced;
 
     /// <summary>The number of the next segment.</summary>
     public uint NextGeneration { get; set; } = 1;
@@ -58,15 +59,19 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
             if (Count < options.FreeSegments)
             {
                 file = disk.Open(path, DiskOpen.ReadWrite);
-                Add(path, file, file.Length);
-                return;
+                if (file.Length == options.SegmentBytes)
+                {
+                    Add(path, file, file.Length);
+                    return;
+                }
             }
         }
         catch (DiskException)
         {
-            file?.Dispose();
+            // Not worth a fault of its own: another file is made.
         }
 
+        file?.Dispose();
         TryDelete(path);
     }
 
@@ -118,6 +123,10 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
             {
                 disk.SyncDirectory(options.Directory);
             }
+            else
+            {
+                _namesUnsynced = true;
+            }
 
             Add(path, segment.File, segment.Header.Size);
             return 0;
@@ -147,6 +156,13 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         string name = Path.Combine(options.Directory, NameOf(generation));
         try
         {
+            if (_namesUnsynced)
+            {
+                // Else a power cut could leave the new header under the old segment's name.
+                disk.SyncDirectory(options.Directory);
+                _namesUnsynced = false;
+            }
+
             byte[] page = new byte[SegmentFormat.Page];
             SegmentFormat.WriteHeader(page, header);
             file.Write(page, size - SegmentFormat.Page);

@@ -1,0 +1,99 @@
+namespace Postwright.Server.Tests.Queue.Spool;
+
+/// <summary>Power cuts at every point of a recorded history of writes and syncs, with what was not synced lost or torn at random.</summary>
+public sealed class PowerLossTests
+{
+    [Theory]
+    [InlineData(0, 25)]
+    [InlineData(1000, 25)]
+    [InlineData(2000, 25)]
+    public void Every_acknowledged_message_survives_a_cut_at_every_event(int firstSeed, int seeds)
+    {
+        int cuts = 0;
+        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        {
+            Named(seed, () =>
+            {
+                var world = new SpoolWorld(seed, faulty: false);
+                world.Run(120);
+                cuts += world.CheckEveryPrefix(1);
+            });
+        }
+
+        Assert.True(cuts > seeds * 50, $"only {cuts} cuts were made");
+    }
+
+    [Theory]
+    [InlineData(10_000, 60)]
+    [InlineData(20_000, 60)]
+    public void Nothing_is_lost_when_disk_calls_fail_before_the_cut(int firstSeed, int seeds)
+    {
+        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        {
+            Named(seed, () =>
+            {
+                var world = new SpoolWorld(seed, faulty: true);
+                world.Run(200);
+                world.CheckEveryPrefix(3);
+                world.Settle();
+                world.CheckEveryPrefix(1000);
+            });
+        }
+    }
+
+    [Theory]
+    [InlineData(30_000, 50, false)]
+    [InlineData(40_000, 50, true)]
+    public void Nothing_is_lost_over_several_power_cuts_in_a_row(int firstSeed, int seeds, bool faulty)
+    {
+        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        {
+            Named(seed, () =>
+            {
+                var world = new SpoolWorld(seed, faulty);
+                for (int life = 0; life < 5; life++)
+                {
+                    world.Run(80);
+                    world.CutPower();
+                }
+
+                world.Run(60);
+                world.CheckEveryPrefix(3);
+            });
+        }
+    }
+
+    [Fact]
+    public void What_a_killed_process_left_unsynced_is_synced_before_it_counts()
+    {
+        for (int seed = 50_000; seed < 50_050; seed++)
+        {
+            Named(seed, () =>
+            {
+                var world = new SpoolWorld(seed, faulty: false);
+                for (int life = 0; life < 4; life++)
+                {
+                    world.Run(60);
+                    world.Kill();
+                }
+
+                world.Run(60);
+                world.CutPower();
+                world.Run(20);
+                world.CheckEveryPrefix(3);
+            });
+        }
+    }
+
+    private static void Named(int seed, Action run)
+    {
+        try
+        {
+            run();
+        }
+        catch (Exception failure)
+        {
+            throw new InvalidOperationException($"seed {seed}", failure);
+        }
+    }
+}
