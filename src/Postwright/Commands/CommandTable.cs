@@ -15,6 +15,7 @@ internal static class CommandTable
         ["postconf"] = PostconfCommand.Run,
         ["postdrop"] = Postdrop.Run,
         ["sendmail"] = SendmailCommand.Run,
+        ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };
 
     /// <summary>Runs the command that argv[0] or the first argument names; 64 and usage if there is none.</summary>

@@ -18,7 +18,14 @@ public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> 
     /// The services of every <c>local</c> and <c>virtual</c> row of master.cf, each with the row's overrides, from a configuration
     /// that the caller has read from a place only root can write (or, without root, its own).
     /// </summary>
-    public static AgentServices From(MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log)
+    /// <param name="configuration">main.cf and master.cf.</param>
+    /// <param name="tables">Opens alias_maps and the virtual maps.</param>
+    /// <param name="host">The users.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="log">Its tag's service is replaced by the row's name.</param>
+    /// <param name="launcher">The program that runs commands as other users (<c>spawn-as</c>); null for this one.</param>
+    public static AgentServices From(
+        MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log, string? launcher = null)
     {
         var services = new Dictionary<string, IDeliveryService>(StringComparer.Ordinal);
         foreach (MasterService row in configuration.Services.Where(row => row.Type == "unix" && row.Command is "local" or "virtual"))
@@ -26,7 +33,7 @@ public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> 
             MailConfiguration own = row.Overrides.Count == 0 ? configuration : configuration.WithOverrides(row.Overrides);
             MailLog serviceLog = log.For(row.Name, Environment.ProcessId);
             services[row.Name] = row.Command == "local"
-                ? new LocalDelivery(LocalOptions.From(own, tables), host, time, serviceLog)
+                ? new LocalDelivery(LocalOptions.From(own, tables, launcher), host, time, serviceLog)
                 : new VirtualDelivery(VirtualOptions.From(own, tables), host, time, serviceLog);
         }
 

@@ -25,6 +25,9 @@ internal sealed record LocalContext
     /// <summary>What it came through, without the member that it may be.</summary>
     public required Via Via { get; init; }
 
+    /// <summary>The member of its own expansion that this recipient is; null when it is the address as such.</summary>
+    public string? MemberKey { get; init; }
+
     /// <summary>The sender; an owner-alias may change it.</summary>
     public required string Sender { get; init; }
 
@@ -40,12 +43,19 @@ internal sealed record LocalContext
     public RecipientResult Result(DeliveryStatus status, string dsn, string reason)
         => new(Recipient.Index, status, dsn, reason, Request.Service);
 
-    /// <summary>The headers of a copy; the address that Delivered-To: shows is the recipient's.</summary>
-    public CopyAddresses Addresses => new(
-        Sender,
-        Options.EnableOriginalRecipient ? Recipient.OriginalAddress : "",
-        Recipient.Address,
-        Options.PrependToForward ? Via.Forwards : []);
+    /// <summary>The headers of a copy.</summary>
+    public CopyAddresses Addresses
+    {
+        get
+        {
+            (string? delivered, IReadOnlyList<string> forwarded) = Via.Trace();
+            return new CopyAddresses(
+                Sender,
+                Options.EnableOriginalRecipient ? Recipient.OriginalAddress : "",
+                Options.FrozenDeliveredTo ? delivered ?? Recipient.Address : Recipient.Address,
+                Options.PrependToForward ? forwarded : []);
+        }
+    }
 
     /// <summary>The message in a style; without Delivered-To: where prepend_delivered_header leaves it out.</summary>
     public CopySource Source(CopyStyle style, bool prepend)

@@ -15,6 +15,8 @@ internal sealed class LocalDelivery(LocalOptions options, IHost host, TimeProvid
     public RecipientResult Deliver(AgentRequest request, AgentRecipient recipient, CancellationToken cancellationToken)
     {
         var via = new Via(recipient.Via);
+        RecipientParts parts = RecipientParts.Parse(recipient.Address, options);
+        AgentRecipient plain = parts.MailboxOnly ? recipient with { Address = recipient.Address[1..] } : recipient;
         var context = new LocalContext
         {
             Options = options,
@@ -22,31 +24,43 @@ internal sealed class LocalDelivery(LocalOptions options, IHost host, TimeProvid
             Time = time,
             Log = log,
             Request = request,
-            Recipient = recipient,
-            Parts = RecipientParts.Parse(recipient.Address, options),
+            Recipient = plain,
+            Parts = parts,
             Via = via.WithoutMember,
+            MemberKey = via.Member,
             Sender = request.Sender,
             CancellationToken = cancellationToken,
         };
+        RecipientResult result = Deliver(context, via);
+        return parts.MailboxOnly ? result with { LoggedAddress = plain.Address } : result;
+    }
+
+    private static RecipientResult Deliver(LocalContext context, Via via)
+    {
         if (context.Parts.Local.Length == 0)
         {
-            log.Warning($"{request.QueueId}: null username in \"{recipient.Address}\"");
+            context.Log.Warning($"{context.Request.QueueId}: null username in \"{context.Recipient.Address}\"");
             return context.Bounce("5.1.3", "null username in recipient address");
         }
 
         if (via.Text.Length > Via.LengthLimit || via.Count > Via.StepLimit)
         {
-            log.Warning($"{request.QueueId}: alias database loop for {context.Parts.Local}");
+            context.Log.Warning($"{context.Request.QueueId}: alias database loop for {context.Parts.Local}");
             return context.Bounce("5.4.6", $"alias database loop for {context.Parts.Local}");
         }
 
         return IsLoop(context)
-            ? context.Bounce("5.4.6", $"mail forwarding loop for {recipient.Address}")
+            ? context.Bounce("5.4.6", $"mail forwarding loop for {context.Recipient.Address}")
             : Switch(context);
     }
 
     private static RecipientResult Switch(LocalContext context)
     {
+        if (!context.Parts.MailboxOnly && Aliases.Deliver(context) is { } expanded)
+        {
+            return expanded;
+        }
+
         HostLookup lookup = context.Host.FindUser(context.Parts.User, out UserEntry? user);
         if (lookup == HostLookup.Unavailable)
         {
@@ -54,12 +68,33 @@ internal sealed class LocalDelivery(LocalOptions options, IHost host, TimeProvid
             return context.Defer("4.3.0", "user lookup error");
         }
 
-        return user is null ? UnknownUser(context) : UserMailbox.Deliver(context, user);
+        if (user is null)
+        {
+            return UnknownUser(context);
+        }
+
+        if (context.Options.RequireHomeDirectory && UserMailbox.HomeTrouble(user) is { } trouble)
+        {
+            return context.Defer("4.3.0", trouble);
+        }
+
+        return (context.Parts.MailboxOnly ? null : DotForward.Deliver(context, user)) ?? UserMailbox.Deliver(context, user);
     }
 
     private static RecipientResult UnknownUser(LocalContext context)
     {
         string name = context.Parts.User;
+        if (context.Options.LuserRelay.Length > 0 && !context.Via.HasAny('l'))
+        {
+            var expander = new Expander(context);
+            expander.Add(
+                context.Expand(context.Options.LuserRelay, null, context.Options.ForwardExpansionFilter).Text, ExpansionSource.Alias, null);
+            if (expander.Expansion.Members.Count > 0)
+            {
+                return MemberDelivery.Deliver(context, new ExpansionStep(expander.Expansion, 'l', null, null));
+            }
+        }
+
         if (name is "mailer-daemon" or "postmaster")
         {
             context.Log.Warning($"{context.Request.QueueId}: required alias not found: {name}");

@@ -23,8 +23,6 @@ public enum ExpansionSource
 /// <summary>The settings of local(8), read once. Names are main.cf's.</summary>
 internal sealed record LocalOptions
 {
-    public required string MyHostname { get; init; }
-
     public required string MyOrigin { get; init; }
 
     /// <summary>recipient_delimiter, owner_request_special and double_bounce_sender.</summary>
@@ -57,6 +55,9 @@ internal sealed record LocalOptions
     /// <summary>local_command_shell: used for every command when set.</summary>
     public string CommandShell { get; init; } = "";
 
+    /// <summary>The program that becomes a command (<see cref="Core.Posix.SpawnAs"/>): this one.</summary>
+    public string Launcher { get; init; } = "/proc/self/exe";
+
     public IReadOnlyList<string> ExportEnvironment { get; init; } = ["TZ", "MAIL_CONFIG", "LANG"];
 
     public string QueueDirectory { get; init; } = "/";
@@ -66,8 +67,6 @@ internal sealed record LocalOptions
     public IReadOnlyList<ILookupTable> AliasMaps { get; init; } = [];
 
     public bool ExpandOwnerAlias { get; init; }
-
-    public bool ResetOwnerAlias { get; init; }
 
     public ExpansionSource MailToCommands { get; init; } = ExpansionSource.Alias | ExpansionSource.Forward;
 
@@ -81,6 +80,8 @@ internal sealed record LocalOptions
     public bool PrependToFile { get; init; } = true;
 
     public bool PrependToForward { get; init; } = true;
+
+    public bool FrozenDeliveredTo { get; init; } = true;
 
     public bool EnableOriginalRecipient { get; init; } = true;
 
@@ -98,12 +99,12 @@ internal sealed record LocalOptions
     private const string DefaultFilter = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
     /// <summary>Reads the settings, <c>-o</c> overrides of the service's row already on top.</summary>
-    public static LocalOptions From(MailConfiguration configuration, TableRegistry tables)
+    public static LocalOptions From(MailConfiguration configuration, TableRegistry tables, string? launcher = null)
     {
         IReadOnlyList<string> prepend = configuration.GetList("prepend_delivered_header");
         return new LocalOptions
         {
-            MyHostname = configuration.GetString("myhostname"),
+            Launcher = launcher ?? "/proc/self/exe",
             MyOrigin = configuration.GetString("myorigin"),
             AddressOptions = Addresses(configuration),
             MailSpoolDirectory = configuration.GetString("mail_spool_directory"),
@@ -122,13 +123,13 @@ internal sealed record LocalOptions
             DefaultPrivs = configuration.GetString("default_privs"),
             AliasMaps = [.. configuration.GetList("alias_maps").Select(name => tables.Open(WithoutProxy(name)))],
             ExpandOwnerAlias = configuration.GetBool("expand_owner_alias"),
-            ResetOwnerAlias = configuration.GetBool("reset_owner_alias"),
             MailToCommands = Sources(configuration.GetList("allow_mail_to_commands")),
             MailToFiles = Sources(configuration.GetList("allow_mail_to_files")),
             PropagateExtensions = Sources(configuration.GetList("propagate_unmatched_extensions")),
             PrependToCommand = prepend.Contains("command"),
             PrependToFile = prepend.Contains("file"),
             PrependToForward = prepend.Contains("forward"),
+            FrozenDeliveredTo = configuration.GetBool("frozen_delivered_to"),
             EnableOriginalRecipient = configuration.GetBool("enable_original_recipient"),
             StrictMailboxOwnership = configuration.GetBool("strict_mailbox_ownership"),
             RequireHomeDirectory = configuration.GetBool("require_home_directory"),

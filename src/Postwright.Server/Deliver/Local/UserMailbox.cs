@@ -5,7 +5,7 @@ using Postwright.Server.Deliver.Agent;
 namespace Postwright.Server.Deliver.Local;
 
 /// <summary>
-/// Where a user's mail is kept: home_mailbox in the home directory, else a file or Maildir named after the user in
+/// Where a user's mail is kept: mailbox_command's affair if that is set, else home_mailbox in the home directory, else a file or Maildir named after the user in
 /// mail_spool_directory. In a spool directory that everybody may write, all is done as the user; where a group may, as the user
 /// with that group; else root makes lock files and mailbox and gives the mailbox to the user.
 /// </summary>
@@ -14,12 +14,12 @@ internal static class UserMailbox
     /// <summary>Delivers to a user who exists.</summary>
     public static RecipientResult Deliver(LocalContext context, UserEntry user)
     {
-        if (context.Options.RequireHomeDirectory && !HomeExists(user, out string trouble))
+        LocalOptions options = context.Options;
+        if (options.MailboxCommand.Length > 0)
         {
-            return context.Defer("4.3.0", trouble);
+            return CommandDelivery.ToMailboxCommand(context, user);
         }
 
-        LocalOptions options = context.Options;
         string name = context.Parts.User;
         if (name.AsSpan().ContainsAny('/', '\0') || name is "." or "..")
         {
@@ -66,13 +66,13 @@ internal static class UserMailbox
         return (facts.Mode & 0x10) != 0 ? (user.Uid, facts.Gid) : (0, 0);
     }
 
-    private static bool HomeExists(UserEntry user, out string trouble)
+    /// <summary>Why the home directory cannot be reached, for require_home_directory; null when it can.</summary>
+    public static string? HomeTrouble(UserEntry user)
     {
         using (DeliveryIdentity.Assume(user.Uid, user.Gid, out _))
         {
             int result = DeliveryFile.Stat(user.Home, out _);
-            trouble = $"cannot access home directory {user.Home}: {DeliveryFile.ErrorText(result)}";
-            return result >= 0;
+            return result >= 0 ? null : $"cannot access home directory {user.Home}: {DeliveryFile.ErrorText(result)}";
         }
     }
 }

@@ -4,9 +4,10 @@ namespace Postwright.Server.Deliver.Local;
 
 /// <summary>
 /// What a recipient came through (<see cref="Queue.EnvelopeRecipient.Via"/>): elements separated by blanks, each a letter,
-/// <c>=</c> and a text with <c>%XX</c> for everything unusual: <c>a=</c> an alias's name, <c>f=</c> the address of a user whose
-/// .forward it was, <c>l=</c> luser_relay, and last, perhaps, <c>m=</c>: this recipient is that member (a command or file) of
-/// what its address expands to. The queue gives it back as it was; a forged one can skip expansions and pick members of an
+/// <c>=</c> and a text with <c>%XX</c> for everything unusual: <c>a=</c> the address of an alias, <c>o=</c> the same where Postfix
+/// would have made a new message (owner-alias, included file), <c>f=</c> the address of a user whose .forward it was, <c>l=</c> that
+/// of an unknown user whom luser_relay replaced, and last, perhaps, <c>m=</c>: this recipient is that member (a command or file)
+/// of what its address expands to. The queue gives it back as it was; a forged one can skip expansions and pick members of an
 /// alias, and so order nothing that mail to the alias would not.
 /// </summary>
 internal readonly record struct Via(string Text)
@@ -26,10 +27,36 @@ internal readonly record struct Via(string Text)
     /// <summary>Whoever's .forward was the last step; null when it was something else.</summary>
     public string? LastForward => Last('f');
 
-    /// <summary>The users whose .forward files it came through, latest first.</summary>
-    public IReadOnlyList<string> Forwards => Text.Length == 0
-        ? []
-        : [.. Text.Split(' ').Where(one => one.StartsWith("f=", StringComparison.Ordinal)).Select(one => Unescape(one[2..])).Reverse()];
+    /// <summary>
+    /// What Delivered-To: headers show: the address this copy is for (the first of the aliases it came through since it was last
+    /// forwarded; frozen_delivered_to), and those it was forwarded by, latest first.
+    /// </summary>
+    public (string? DeliveredTo, IReadOnlyList<string> ForwardedBy) Trace()
+    {
+        string? start = null;
+        var forwarded = new List<string>();
+        foreach (string element in WithoutMember.Elements())
+        {
+            start ??= Unescape(element[2..]);
+            if (element[0] is 'f' or 'o')
+            {
+                forwarded.Insert(0, start);
+                start = null;
+            }
+        }
+
+        return (start, forwarded);
+    }
+
+    /// <summary>The last step's address, taken apart; null at the beginning.</summary>
+    public RecipientParts? LastName(LocalOptions options)
+        => Elements() is [.., var last] ? RecipientParts.Parse(Unescape(last[2..]), options) : null;
+
+    /// <summary>True when a name was expanded on the way.</summary>
+    public bool CameThrough(string name, LocalOptions options) => Elements()
+        .Where(one => one[0] is 'a' or 'o')
+        .Select(one => RecipientParts.Parse(Unescape(one[2..]), options))
+        .Any(parts => parts.Local == name || parts.User == name);
 
     /// <summary>Without the member.</summary>
     public Via WithoutMember => Member is null ? this : new Via(Text[..Math.Max(0, Text.LastIndexOf(' '))]);
@@ -42,10 +69,14 @@ internal readonly record struct Via(string Text)
     }
 
     /// <summary>True when it came through anything of a kind.</summary>
-    public bool HasAny(char kind) => (" " + Text).Contains($" {kind}=", StringComparison.Ordinal);
+    public bool HasAny(char kind) => Elements().Any(one => one[0] == kind);
 
     /// <summary>One step more.</summary>
     public Via Add(char kind, string value) => new(Text.Length == 0 ? Element(kind, value) : $"{Text} {Element(kind, value)}");
+
+    // What is no element at all was not written by us; it is passed over.
+    private string[] Elements()
+        => Text.Length == 0 ? [] : [.. Text.Split(' ').Where(one => one.Length >= 2 && one[1] == '=')];
 
     private string? Last(char kind)
     {

@@ -7,6 +7,7 @@ using Postwright.Core.Tables;
 using Postwright.Server.Deliver;
 using Postwright.Server.Deliver.Agent;
 using Postwright.Server.Queue;
+using Postwright.Testing;
 using Postwright.Testing.Logging;
 
 namespace Postwright.Server.Tests.Deliver.Local;
@@ -102,7 +103,7 @@ internal sealed class DeliveryRig : IDisposable, IHost
             {mainCf}
             """;
         masterCf ??= "local unix - n n - - local\nvirtual unix - n n - - virtual\n";
-        return AgentServices.From(MailConfiguration.FromText(text, masterCf), Tables, this, TimeProvider.System, Log);
+        return AgentServices.From(MailConfiguration.FromText(text, masterCf), Tables, this, TimeProvider.System, Log, TestPrograms.PathOf("postwright"));
     }
 
     public async Task<RecipientResult> Deliver(
