@@ -1,5 +1,6 @@
 using System.Text;
 using Postwright.Core.Logging;
+using Postwright.Protocol.Mail;
 
 namespace Postwright.Server.Deliver;
 
@@ -50,12 +51,12 @@ public sealed class DeliveryLog(TimeProvider time, int delayDecimals, bool softB
     {
         StringBuilder text = _buffer ??= new StringBuilder(512);
         text.Clear().Append(queueId).Append(": to=<");
-        AddressText.AppendExternal(text, address);
+        text.Append(AddressText.ToExternal(address));
         text.Append('>');
         if (originalAddress.Length > 0 && !string.Equals(address, originalAddress, StringComparison.OrdinalIgnoreCase))
         {
             text.Append(", orig_to=<");
-            AddressText.AppendExternal(text, originalAddress);
+            text.Append(AddressText.ToExternal(originalAddress));
             text.Append('>');
         }
 

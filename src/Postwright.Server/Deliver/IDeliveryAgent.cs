@@ -18,6 +18,22 @@ public enum DeliveryStatus
     Expanded,
 }
 
+/// <summary>What a sender who asked for NOTIFY=SUCCESS is told of a delivery (RFC 3461, 6.2).</summary>
+public enum SuccessReport
+{
+    /// <summary>It is in a mailbox, a file or a command's hands.</summary>
+    Delivered,
+
+    /// <summary>It was passed to a server that does not speak DSN: nobody will tell more.</summary>
+    Relayed,
+
+    /// <summary>It became other recipients.</summary>
+    Expanded,
+
+    /// <summary>It was passed to a server that speaks DSN and tells the sender itself: we say nothing.</summary>
+    PassedOn,
+}
+
 /// <summary>A recipient of one delivery.</summary>
 /// <param name="Index">Its position in the envelope.</param>
 /// <param name="Recipient">Its envelope row.</param>
@@ -71,6 +87,9 @@ public sealed record RecipientResult(int Index, DeliveryStatus Status, string Ds
 
     /// <summary>Diagnostic-Code of a notice, such as <c>smtp; 550 5.1.1 No such user</c>; null to use <see cref="Reason"/> with <c>X-Postfix</c>.</summary>
     public string? Diagnostic { get; init; }
+
+    /// <summary>What the sender of a delivered message is told, if asked for.</summary>
+    public SuccessReport Success { get; init; }
 
     /// <summary>Seconds spent on DNS, connection, greeting, HELO, TLS (the third of delays=).</summary>
     public TimeSpan Setup { get; init; }

@@ -1,4 +1,4 @@
-using Postwright.Server.Deliver;
+using Postwright.Protocol.Mail;
 using Postwright.Server.Queue.Scheduling;
 using Postwright.Server.Route;
 
@@ -262,7 +262,7 @@ public sealed partial class QueueManager
     private void LogActive(ActiveMessage message)
     {
         Envelope envelope = message.Envelope;
-        _log.Info($"{message.QueueId}: from=<{AddressText.External(envelope.Sender)}>, size={envelope.Size}, nrcpt={message.Recipients.Count} (queue active)");
+        _log.Info($"{message.QueueId}: from=<{AddressText.ToExternal(envelope.Sender)}>, size={envelope.Size}, nrcpt={message.Recipients.Count} (queue active)");
     }
 
     private bool TryPark(ActiveMessage message)
@@ -321,7 +321,7 @@ public sealed partial class QueueManager
     {
         foreach (ActiveMessage message in _entered)
         {
-            if (message.InFlight > 0 || message.Stored is not { } stored)
+            if (message.InFlight > 0 || message.HasEnded || message.Stored is not { } stored)
             {
                 continue;
             }

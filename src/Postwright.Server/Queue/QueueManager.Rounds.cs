@@ -1,5 +1,6 @@
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Report;
 
 namespace Postwright.Server.Queue;
 
@@ -164,11 +165,21 @@ public sealed partial class QueueManager
         message.HasEnded = true;
         if (IsStopping || message.IsWithdrawn)
         {
+            // What was given up and not yet told stays pending: it is tried, and told, another time.
             Conclude(message);
             return;
         }
 
-        Conclude(message);
+        RoundNotices due = NoticesDue(message);
+        if (due.IsEmpty)
+        {
+            SettleFailures(message, due, true);
+            Conclude(message);
+            return;
+        }
+
+        _working++;
+        _ = NotifyAsync(message, due);
     }
 
     private void Conclude(ActiveMessage message)

@@ -2,6 +2,7 @@ using Postwright.Core.Logging;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Report;
 using Postwright.Server.Route;
 
 namespace Postwright.Server.Queue;
@@ -25,6 +26,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     private const double LongestTimerMilliseconds = 86_400_000;
 
     private readonly QueueManagerOptions _options;
+    private readonly ReportOptions _reports;
     private readonly IMessageStore _store;
     private readonly IAddressResolver _resolver;
     private readonly Func<string, TransportService?> _transports;
@@ -51,6 +53,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
 
     /// <summary>Makes a queue manager that does nothing until it is run.</summary>
     /// <param name="options">Settings.</param>
+    /// <param name="reports">Settings of notices.</param>
     /// <param name="store">The queue.</param>
     /// <param name="resolver">Chooses transport and next hop.</param>
     /// <param name="transports">The transport of a name; null if master.cf has none.</param>
@@ -58,6 +61,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     /// <param name="log">With tag <c>postfix/qmgr</c>.</param>
     public QueueManager(
         QueueManagerOptions options,
+        ReportOptions reports,
         IMessageStore store,
         IAddressResolver resolver,
         Func<string, TransportService?> transports,
@@ -65,6 +69,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         MailLog log)
     {
         _options = options;
+        _reports = reports;
         _store = store;
         _resolver = resolver;
         _transports = transports;
@@ -93,6 +98,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     public async Task RunAsync(ICleanup cleanup, CancellationToken stop)
     {
         _cleanup = cleanup;
+        _notices = new Notices(_reports, _store, cleanup, _time, _log);
         _stop = stop;
         _now = _time.GetUtcNow();
         Restart();

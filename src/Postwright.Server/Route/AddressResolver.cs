@@ -151,7 +151,7 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
     private async ValueTask<MatchResult> IsLocalAsync(string domain, CancellationToken cancellationToken)
     {
         MatchResult listed = await _options.MyDestination.MatchAsync(domain, cancellationToken);
-        bool own = listed == MatchResult.NoMatch && MailDomain.TryLiteral(domain, out System.Net.IPAddress address) && _options.OwnAddresses.Contains(address);
+        bool own = listed == MatchResult.NoMatch && MailDomain.TryLiteral(domain, out System.Net.IPAddress? address) && _options.OwnAddresses.Contains(address);
         return own ? MatchResult.Match : listed;
     }
 

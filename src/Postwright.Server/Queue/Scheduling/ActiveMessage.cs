@@ -1,4 +1,5 @@
 using Postwright.Server.Deliver;
+using Postwright.Server.Report;
 
 namespace Postwright.Server.Queue.Scheduling;
 
@@ -180,12 +181,6 @@ internal enum RecipientProgress : byte
     /// <summary>Failed for good, and its sender is not told yet.</summary>
     Bounced,
 }
-
-/// <summary>A recipient's result, kept until the end of the round for notices and the record of the delay.</summary>
-/// <param name="Recipient">Envelope row.</param>
-/// <param name="Address">The address that was tried.</param>
-/// <param name="Result">What happened.</param>
-internal sealed record RecipientReport(EnvelopeRecipient Recipient, string Address, RecipientResult Result);
 
 /// <summary>One delivery under way.</summary>
 internal sealed class Delivery(ActiveMessage message, Peer peer, DeliveryRecipient[] recipients)

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue;
 using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Report;
 using Postwright.Server.Route;
 using Postwright.Testing;
 using Postwright.Testing.Logging;
@@ -17,11 +18,19 @@ internal sealed class QueueRig : IAsyncDisposable
     private readonly Dictionary<string, TransportService> _transports = [];
     private Task? _run;
 
-    public QueueRig(QueueManagerOptions? options = null)
+    public QueueRig(QueueManagerOptions? options = null, Func<ReportOptions, ReportOptions>? reports = null)
     {
+        ReportOptions report = new()
+        {
+            MyHostName = "mx.here.test",
+            MyOrigin = "here.test",
+            DoubleBounceSender = "double-bounce@mx.here.test",
+            DelayWarnings = options?.DelayWarnings ?? [],
+        };
+        report = reports?.Invoke(report) ?? report;
         Options = options ?? new QueueManagerOptions();
         Resolver = new DomainResolver();
-        Manager = new QueueManager(Options, Store, Resolver, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
+        Manager = new QueueManager(Options, report, Store, Resolver, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
         Cleanup = new MemoryCleanup(Store, Manager.Arrived);
     }
 
@@ -144,6 +153,9 @@ internal sealed class ScriptedAgent : IDeliveryAgent
         }
     }
 
+    /// <summary>What was delivered, by queue ID.</summary>
+    public System.Collections.Concurrent.ConcurrentDictionary<string, string> Contents { get; } = new();
+
     public int MostRunning
     {
         get
@@ -157,6 +169,8 @@ internal sealed class ScriptedAgent : IDeliveryAgent
 
     public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
     {
+        Assert.True(request.Content.TryGetMemory(out ReadOnlyMemory<byte> bytes));
+        Contents[request.Envelope.QueueId] = Encoding.UTF8.GetString(bytes.Span);
         lock (_gate)
         {
             _requests.Add(request);

@@ -1,0 +1,57 @@
+using Postwright.Core.Configuration;
+
+namespace Postwright.Server.Report;
+
+/// <summary>bounce(8)'s settings, read once.</summary>
+public sealed record ReportOptions
+{
+    /// <summary>myhostname.</summary>
+    public required string MyHostName { get; init; }
+
+    /// <summary>myorigin: the domain of MAILER-DAEMON.</summary>
+    public required string MyOrigin { get; init; }
+
+    /// <summary>mail_name.</summary>
+    public string MailName { get; init; } = "Postfix";
+
+    /// <summary>bounce_size_limit: a larger message returns as headers only.</summary>
+    public long SizeLimit { get; init; } = 50_000;
+
+    /// <summary>maximal_queue_lifetime, for the words about how long mail is kept.</summary>
+    public TimeSpan MaximalLifetime { get; init; } = TimeSpan.FromDays(5);
+
+    /// <summary>delay_warning_time, ascending.</summary>
+    public IReadOnlyList<TimeSpan> DelayWarnings { get; init; } = [];
+
+    /// <summary>The address that notices to postmaster come from: double_bounce_sender@myhostname.</summary>
+    public required string DoubleBounceSender { get; init; }
+
+    /// <summary>bounce_notice_recipient when notify_classes has bounce, else null.</summary>
+    public string? BounceCopyTo { get; init; }
+
+    /// <summary>2bounce_notice_recipient when notify_classes has 2bounce or bounce, else null.</summary>
+    public string? DoubleBounceTo { get; init; }
+
+    /// <summary>delay_notice_recipient when notify_classes has delay, else null.</summary>
+    public string? DelayCopyTo { get; init; }
+
+    /// <summary>Reads the settings.</summary>
+    public static ReportOptions From(MailConfiguration configuration)
+    {
+        HashSet<string> classes = configuration.GetList("notify_classes").ToHashSet(StringComparer.OrdinalIgnoreCase);
+        string? To(bool wanted, string name) => wanted ? configuration.GetString(name) : null;
+        return new ReportOptions
+        {
+            MyHostName = configuration.GetString("myhostname"),
+            MyOrigin = configuration.GetString("myorigin"),
+            MailName = configuration.GetString("mail_name"),
+            SizeLimit = configuration.GetLong("bounce_size_limit"),
+            MaximalLifetime = configuration.GetTime("maximal_queue_lifetime"),
+            DelayWarnings = [.. configuration.GetTimes("delay_warning_time").Where(age => age > TimeSpan.Zero).Order()],
+            DoubleBounceSender = configuration.GetString("double_bounce_sender") + "@" + configuration.GetString("myhostname"),
+            BounceCopyTo = To(classes.Contains("bounce"), "bounce_notice_recipient"),
+            DoubleBounceTo = To(classes.Contains("2bounce") || classes.Contains("bounce"), "2bounce_notice_recipient"),
+            DelayCopyTo = To(classes.Contains("delay"), "delay_notice_recipient"),
+        };
+    }
+}
