@@ -19,6 +19,7 @@ internal static partial class Libc
     public const int Unlock = 8;
     public const int WouldBlock = 11;
     public const int Interrupted = 4;
+    public const int NoSuchFile = 2;
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Statx(int folder, string path, int flags, uint mask, ref Statx result);

@@ -13,6 +13,22 @@ internal static class LogicalLines
     /// <summary>The longest logical line that is read; longer ones are cut off. Postfix has no limit; 1 MiB is far above any real rule.</summary>
     public const int MaxLength = 1 << 20;
 
+    /// <summary>Splits a file's content; lines that continue nothing are warned of and left out.</summary>
+    public static IEnumerable<LogicalLine> Read(string content, string path, Action<string> warn)
+    {
+        foreach (LogicalLine line in Read(content))
+        {
+            if (White.Contains(line.Text[0]))
+            {
+                warn($"{path}: logical line must not start with whitespace: \"{(line.Text.Length > 30 ? line.Text[..30] + "..." : line.Text)}\"");
+            }
+            else
+            {
+                yield return line;
+            }
+        }
+    }
+
     /// <summary>Splits a file's content.</summary>
     public static IEnumerable<LogicalLine> Read(string content)
     {

@@ -23,15 +23,15 @@ internal sealed class FailTable(string name) : ILookupTable
         new(LookupResult.TemporaryError($"{Name}: table lookup problem"));
 }
 
-/// <summary><c>environ:</c>: the process's environment.</summary>
-internal sealed class EnvironmentTable(string name) : ILookupTable
+/// <summary><c>environ:</c>: the process's environment; folding makes only lower-case names visible, as in Postfix.</summary>
+internal sealed class EnvironmentTable(string name, bool fold) : ILookupTable
 {
     public string Name { get; } = name;
 
     public bool MatchesWholeKeysOnly => false;
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
-        new(key.Length > 0 && Environment.GetEnvironmentVariable(key) is { } value ? LookupResult.Found(value) : LookupResult.NotFound);
+        new(key.Length > 0 && Environment.GetEnvironmentVariable(fold ? TableText.Fold(key) : key) is { } value ? LookupResult.Found(value) : LookupResult.NotFound);
 }
 
 /// <summary>

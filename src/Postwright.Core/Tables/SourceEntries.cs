@@ -9,25 +9,24 @@ internal readonly record struct SourceEntry(int Line, string Key, string Value);
 /// <summary>Reads <c>key value</c> sources, with postmap's warnings.</summary>
 internal static class SourceEntries
 {
-    /// <summary>The entries of <paramref name="content"/>; bad lines are reported to <paramref name="warn"/> and left out.</summary>
-    public static IEnumerable<SourceEntry> Read(string path, string content, Action<string> warn)
+    /// <summary>The entries of <paramref name="lines"/>; bad lines are reported to <paramref name="warn"/> and left out.</summary>
+    /// <param name="path">The file's name in warnings.</param>
+    /// <param name="lines">The file's content.</param>
+    /// <param name="ignored">What texthash adds to a warning and postmap does not.</param>
+    /// <param name="utf8">Lines that are not UTF-8 are left out.</param>
+    /// <param name="warn">Takes warnings.</param>
+    public static IEnumerable<SourceEntry> Read(string path, IEnumerable<LogicalLine> lines, string ignored, bool utf8, Action<string> warn)
     {
-        foreach (LogicalLine line in LogicalLines.Read(content))
+        foreach (LogicalLine line in lines)
         {
             string where = $"{path}, line {line.Number}: ";
-            if (TableText.HasStrayBytes(line.Text))
+            if (utf8 && TableText.HasStrayBytes(line.Text))
             {
                 warn($"{where}non-UTF-8 input \"{line.Text}\" -- ignoring this line");
                 continue;
             }
 
-            if (LogicalLines.White.Contains(line.Text[0]))
-            {
-                warn($"{where}logical line must not start with whitespace: \"{(line.Text.Length > 30 ? line.Text[..30] + "..." : line.Text)}\"");
-                continue;
-            }
-
-            if (Split(line.Text, out string key, out string value) is false)
+            if (!Split(line.Text, out string key, out string value))
             {
                 warn($"{where}unbalanced '\"' in '{line.Text}' -- ignoring this line");
                 continue;
@@ -35,7 +34,7 @@ internal static class SourceEntries
 
             if (key.Length == 0 || value.Length == 0)
             {
-                warn($"{where}expected format: key whitespace value -- ignoring this line");
+                warn($"{where}expected format: key whitespace value{ignored}");
                 continue;
             }
 

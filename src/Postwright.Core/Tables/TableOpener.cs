@@ -33,14 +33,25 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
         ["btree"] = (opener, name, rest) => DbFileTable.Btree(name, rest, opener),
-        ["environ"] = (_, name, _) => new EnvironmentTable(name),
+        ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Folds),
         ["fail"] = (_, name, _) => new FailTable(name),
         ["hash"] = (opener, name, rest) => DbFileTable.Hash(name, rest, opener),
         ["inline"] = (opener, name, rest) =>
             MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
         ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),
+        ["pipemap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: false),
+        ["proxy"] = (opener, name, rest) => opener.Open(rest),
+        ["randmap"] = RandomTable.Open,
         ["texthash"] = (opener, name, rest) => new TextHashTable(name, rest, opener),
+        ["unionmap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: true),
+        ["unix"] = UnixTable.Open,
     };
+
+    /// <summary>Postfix's types that are none of ours: whoever names one is told what there is.</summary>
+    private static readonly string[] NotYet =
+    [
+        "cdb", "dbm", "internal", "ldap", "lmdb", "memcache", "mongodb", "mysql", "nis", "nisplus", "pgsql", "sdbm", "socketmap", "sqlite", "tcp",
+    ];
 
     public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys];
 
@@ -60,7 +71,7 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     public ILookupTable Open(string name)
     {
         int colon = name.IndexOf(':', StringComparison.Ordinal);
-        if (colon <= 0)
+        if (colon <= 0 || colon + 1 == name.Length)
         {
             return Unavailable(name, $"open dictionary: expecting \"type:name\" form instead of \"{name}\"");
         }
@@ -69,7 +80,9 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
         string rest = name[(colon + 1)..];
         return Types.TryGetValue(type, out Func<TableOpener, string, string, ILookupTable>? open)
             ? open(this, name, rest)
-            : Unavailable(name, $"unsupported dictionary type: {type}");
+            : Unavailable(name, NotYet.Contains(type)
+                ? $"unsupported dictionary type: {type} (supported: {string.Join(' ', Types.Keys)})"
+                : $"unsupported dictionary type: {type}");
     }
 
     public UnavailableTable Unavailable(string name, string reason) => new(name, reason, log);

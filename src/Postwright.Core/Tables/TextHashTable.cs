@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 
 namespace Postwright.Core.Tables;
 
-/// <summary><c>texthash:/file</c>: the source format of postmap(1), read into memory. Of two equal keys the last one counts.</summary>
+/// <summary><c>texthash:/file</c>: the source format of postmap(1), read into memory. Of two equal keys the first one counts.</summary>
 internal sealed class TextHashTable(string name, string path, TableOpener opener)
     : TextFileTable<FrozenDictionary<string, string>>(name, path, opener.Log, opener.Time), IListable
 {
@@ -13,13 +13,12 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
     protected override FrozenDictionary<string, string> Parse(string content, Action<string> warn)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (SourceEntry entry in SourceEntries.Read(Path, content, warn))
+        foreach (SourceEntry entry in SourceEntries.Read(Path, LogicalLines.Read(content, Path, warn), " -- ignoring this line", utf8: true, warn))
         {
             string key = _fold ? TableText.Fold(entry.Key) : entry.Key;
             if (!entries.TryAdd(key, entry.Value))
             {
                 warn($"{Path}, line {entry.Line}: duplicate entry: \"{entry.Key}\"");
-                entries[key] = entry.Value;
             }
         }
 

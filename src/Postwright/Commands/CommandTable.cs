@@ -12,8 +12,10 @@ internal static class CommandTable
     {
         ["mailq"] = SendmailCommand.RunMailq,
         ["newaliases"] = SendmailCommand.RunNewaliases,
+        ["postalias"] = PostaliasCommand.Run,
         ["postconf"] = PostconfCommand.Run,
         ["postdrop"] = Postdrop.Run,
+        ["postmap"] = PostmapCommand.Run,
         ["sendmail"] = SendmailCommand.Run,
         ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };

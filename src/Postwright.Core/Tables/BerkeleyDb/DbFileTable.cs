@@ -56,7 +56,20 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
     {
         lock (_lock)
         {
-            return Open();
+            string? error = Open();
+            if (error is not null || !TakeLock(wait: false))
+            {
+                return error;
+            }
+
+            try
+            {
+                return _reader!.ReadMeta() ? null : $"open database {_path}: Invalid argument";
+            }
+            finally
+            {
+                Unlock();
+            }
         }
     }
 

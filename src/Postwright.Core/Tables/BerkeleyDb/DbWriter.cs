@@ -1,0 +1,283 @@
+using Microsoft.Win32.SafeHandles;
+using Postwright.Core.Posix;
+
+namespace Postwright.Core.Tables.BerkeleyDb;
+
+/// <summary>What becomes of a second entry with the same key.</summary>
+internal enum DuplicateRule
+{
+    /// <summary>The first one stays, with a warning.</summary>
+    Warn,
+
+    /// <summary>The first one stays (<c>-w</c>).</summary>
+    Ignore,
+
+    /// <summary>The last one counts (<c>-r</c>).</summary>
+    Replace,
+}
+
+// Writing a .db file. A build goes to a new file beside the old one, is synced and renamed over it, so that readers see the
+// old table or the new one and a crash leaves the old one; owner and mode of an existing file are kept. Where the directory
+// is not ours to write but the file is, it is rewritten in place, as Postfix does. Updates and deletions are in place.
+// Whoever writes holds the exclusive flock of the file that is there, which Postfix's programs and our readers respect.
+
+/// <summary>Writes one hash or btree file.</summary>
+internal sealed class DbWriter : IDisposable
+{
+    private readonly string _path;
+    private readonly TableUse _use;
+    private readonly DuplicateRule _duplicates;
+    private readonly Action<string> _warn;
+    private SafeFileHandle? _lock;
+    private LibDb? _db;
+    private string? _temporary;
+    private string _target;
+
+    private DbWriter(string source, TableUse use, DuplicateRule duplicates, Action<string> warn)
+    {
+        _path = source + ".db";
+        _target = _path;
+        _use = use;
+        _duplicates = duplicates;
+        _warn = warn;
+    }
+
+    /// <summary>True for types that this can write.</summary>
+    public static bool Supports(string type) => type is "hash" or "btree";
+
+    /// <summary>Begins to build the table anew; null and the reason when that cannot be done.</summary>
+    /// <param name="type">hash or btree.</param>
+    /// <param name="source">The path without .db.</param>
+    /// <param name="mode">The mode of a file that is not there yet.</param>
+    /// <param name="use">Folding and NULs.</param>
+    /// <param name="duplicates">What to do with equal keys.</param>
+    /// <param name="warn">Takes warnings.</param>
+    /// <param name="error">The reason.</param>
+    public static DbWriter? Build(
+        string type, string source, uint mode, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    {
+        var writer = new DbWriter(source, use, duplicates, warn);
+        error = writer.Lock(mustExist: false) ?? writer.StartBuild(type, mode);
+        return error is null ? writer : Abandon(writer);
+    }
+
+    /// <summary>Opens the table to add or remove entries; null and the reason when that cannot be done.</summary>
+    public static DbWriter? Update(
+        string type, string source, uint mode, bool create, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    {
+        var writer = new DbWriter(source, use, duplicates, warn);
+        error = writer.Lock(mustExist: !create);
+        if (error is null && writer._lock is null)
+        {
+            error = writer.StartBuild(type, mode);
+        }
+        else
+        {
+            error ??= writer.OpenInPlace(type);
+        }
+
+        return error is null ? writer : Abandon(writer);
+    }
+
+    /// <summary>Stores an entry; null or what went wrong.</summary>
+    public string? Put(string key, string value) =>
+        Put((_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key, value, _duplicates);
+
+    /// <summary>Stores an entry under a key that is not folded, over one that is there.</summary>
+    public string? PutVerbatim(string key, string value) => Put(key, value, DuplicateRule.Replace);
+
+    private string? Put(string key, string value, DuplicateRule duplicates)
+    {
+        bool nul = (_use & TableUse.TryWithNul) != 0 || (_use & TableUse.TryWithoutNul) == 0;
+        bool? stored = _db!.Put(Bytes(key, nul), Bytes(value, nul), duplicates == DuplicateRule.Replace, out string? error);
+        if (stored is false && duplicates == DuplicateRule.Warn)
+        {
+            _warn($"{_path}: duplicate entry: \"{key}\"");
+        }
+
+        return error is null ? null : $"write error: {error}";
+    }
+
+    /// <summary>Removes an entry; null or what went wrong.</summary>
+    public string? Delete(string key, out bool deleted)
+    {
+        deleted = false;
+        string folded = (_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key;
+        bool either = (_use & (TableUse.TryWithNul | TableUse.TryWithoutNul)) == 0;
+        foreach (bool nul in (ReadOnlySpan<bool>)[true, false])
+        {
+            if (deleted || (!either && (_use & (nul ? TableUse.TryWithNul : TableUse.TryWithoutNul)) == 0))
+            {
+                continue;
+            }
+
+            byte[] bytes = Bytes(folded, nul);
+            if (bytes.Length > 0 && _db!.Delete(bytes, out string? error) is { } done)
+            {
+                deleted = done;
+            }
+            else if (bytes.Length > 0)
+            {
+                return "delete error";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Makes what was written count; null or why it does not.</summary>
+    public string? Finish()
+    {
+        LibDb db = _db!;
+        _db = null;
+        if (db.Close() is { } error)
+        {
+            return error;
+        }
+
+        if (_temporary is null)
+        {
+            return SyncFile(_path);
+        }
+
+        error = SyncFile(_temporary);
+        int status = error is null ? DeliveryFile.Rename(_temporary, _target) : 0;
+        if (status < 0)
+        {
+            error = $"rename {_temporary}: {DeliveryFile.ErrorText(status)}";
+        }
+
+        if (error is null)
+        {
+            _temporary = null;
+            error = SyncFile(Path.GetDirectoryName(Path.GetFullPath(_target))!);
+        }
+
+        return error;
+    }
+
+    /// <summary>Ends without a result: what was built is removed.</summary>
+    public void Dispose()
+    {
+        _db?.Dispose();
+        _db = null;
+        if (_temporary is not null)
+        {
+            DeliveryFile.Unlink(_temporary);
+            _temporary = null;
+        }
+
+        _lock?.Dispose();
+        _lock = null;
+    }
+
+    private static DbWriter? Abandon(DbWriter writer)
+    {
+        writer.Dispose();
+        return null;
+    }
+
+    private static byte[] Bytes(string text, bool nul)
+    {
+        byte[] bytes = TableText.Encode(text);
+        return nul ? [.. bytes, 0] : bytes;
+    }
+
+    private static string? SyncFile(string path)
+    {
+        int descriptor = DeliveryFile.Open(path, 0);
+        if (descriptor < 0)
+        {
+            return $"open {path}: {DeliveryFile.ErrorText(descriptor)}";
+        }
+
+        int status = DeliveryFile.Sync(descriptor);
+        DeliveryFile.Close(descriptor);
+        return status < 0 ? $"sync {path}: {DeliveryFile.ErrorText(status)}" : null;
+    }
+
+    /// <summary>Locks the file that is there, and makes sure that it is still there once locked.</summary>
+    private string? Lock(bool mustExist)
+    {
+        while (true)
+        {
+            _lock = Libc.Open(_path, Libc.ReadWrite, 0, out int errno);
+            if (_lock is null)
+            {
+                return !mustExist && errno == Libc.NoSuchFile ? null : $"open database {_path}: {Libc.ErrorText(errno)}";
+            }
+
+            while (Libc.Flock(_lock, Libc.LockExclusive) != 0
+                && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Libc.Interrupted)
+            {
+                // A signal: wait on.
+            }
+
+            if (FileStamp.TryGet(_lock, out FileStamp locked) && FileStamp.TryGet(_path, out FileStamp named, out _)
+                && locked.Inode == named.Inode && locked.Device == named.Device)
+            {
+                if (!locked.IsRegular || locked.Size > 0)
+                {
+                    return locked.IsRegular ? null : $"open database {_path}: Invalid argument";
+                }
+
+                // What an interrupted Postfix left; it may have an owner and a mode that nobody chose.
+                _warn($"removing zero-length database file: {_path}");
+                int status = DeliveryFile.Unlink(_path);
+                if (status < 0)
+                {
+                    return $"remove zero-length database file: {_path}: {DeliveryFile.ErrorText(status)}";
+                }
+            }
+
+            _lock.Dispose();
+            _lock = null;
+        }
+    }
+
+    private string? StartBuild(string type, uint mode)
+    {
+        _target = Path.GetFullPath(_path);
+        try
+        {
+            _target = _lock is null ? _target : new FileInfo(_target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? _target;
+        }
+        catch (IOException e)
+        {
+            return $"open database {_path}: {e.Message}";
+        }
+
+        string temporary = $"{_target}.{Environment.ProcessId}.{Guid.NewGuid().ToString("N")[..8]}";
+        int descriptor = DeliveryFile.Open(temporary, Libc.ReadWrite | Libc.CreateNew, 0x180);
+        if (descriptor < 0)
+        {
+            return _lock is null ? $"open database {_path}: {DeliveryFile.ErrorText(descriptor)}" : OpenLibDb(_path, type, LibDb.Create | LibDb.Truncate);
+        }
+
+        _temporary = temporary;
+        int status = DeliveryFile.ChangeMode(descriptor, mode);
+        if (_lock is not null && FileStamp.TryGet(_lock, out FileStamp old))
+        {
+            // Owner before mode: changing the owner takes mode bits away. An owner that we may not give stays ours.
+            _ = DeliveryFile.ChangeOwner(descriptor, old.Uid, old.Gid);
+            status = DeliveryFile.ChangeMode(descriptor, old.Mode & 0xfff);
+        }
+
+        DeliveryFile.Close(descriptor);
+        return status < 0 ? $"open database {_path}: {DeliveryFile.ErrorText(status)}" : OpenLibDb(temporary, type, LibDb.Create | LibDb.Truncate);
+    }
+
+    private string? OpenInPlace(string type)
+    {
+        // libdb is not given a file whose first page does not hold.
+        var pages = new DbPages(_lock!);
+        DbReader reader = type == "hash" ? new HashReader(pages) : new BtreeReader(pages);
+        return reader.ReadMeta() ? OpenLibDb(_path, type, 0) : $"open database {_path}: Invalid argument";
+    }
+
+    private string? OpenLibDb(string path, string type, uint flags)
+    {
+        _db = LibDb.Open(path, type == "hash" ? LibDb.Hash : LibDb.Btree, flags, out string? error);
+        return error?.Replace(path, _path, StringComparison.Ordinal);
+    }
+}

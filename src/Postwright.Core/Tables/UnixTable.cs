@@ -1,0 +1,52 @@
+using Postwright.Core.Seams;
+
+namespace Postwright.Core.Tables;
+
+/// <summary>
+/// <c>unix:passwd.byname</c> and <c>unix:group.byname</c>: the system's users and groups, as rows of those files. The
+/// password field is always x, and a group's members are left out: lookups ask whether somebody exists.
+/// </summary>
+internal sealed class UnixTable : ILookupTable
+{
+    private readonly IHost _host;
+    private readonly bool _users;
+
+    private UnixTable(string name, IHost host, bool users)
+    {
+        Name = name;
+        _host = host;
+        _users = users;
+    }
+
+    public string Name { get; }
+
+    public bool MatchesWholeKeysOnly => false;
+
+    public static ILookupTable Open(TableOpener opener, string name, string map) => map switch
+    {
+        not ("passwd.byname" or "group.byname") => opener.Unavailable(name, $"unknown table: {name}"),
+        _ when opener.Host is null => opener.Unavailable(name, $"{name}: there is no user database here"),
+        _ => new UnixTable(name, opener.Host, map == "passwd.byname"),
+    };
+
+    public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
+    {
+        // A NUL would end the name that the C library sees.
+        string name = TableText.Fold(key);
+        return new(name.Length == 0 || name.Contains('\0') ? LookupResult.NotFound : _users ? FindUser(name) : FindGroup(name));
+    }
+
+    private LookupResult FindUser(string name) => _host.FindUser(name, out UserEntry? user) switch
+    {
+        HostLookup.Found => LookupResult.Found($"{user!.Name}:x:{user.Uid}:{user.Gid}:{user.Gecos}:{user.Home}:{user.Shell}"),
+        HostLookup.NotFound => LookupResult.NotFound,
+        _ => LookupResult.TemporaryError($"{Name}: the user database cannot be asked"),
+    };
+
+    private LookupResult FindGroup(string name) => _host.FindGroup(name, out uint gid) switch
+    {
+        HostLookup.Found => LookupResult.Found($"{name}:x:{gid}:"),
+        HostLookup.NotFound => LookupResult.NotFound,
+        _ => LookupResult.TemporaryError($"{Name}: the group database cannot be asked"),
+    };
+}

@@ -1,0 +1,157 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Logging;
+using Postwright.Core.Posix;
+using Postwright.Core.Tables;
+using Postwright.Core.Tables.BerkeleyDb;
+using LogicalLine = Postwright.Core.Tables.LogicalLine;
+
+namespace Postwright.Commands;
+
+// Making a table from its source. Run by root, the work is done as the owner of the source, so that the result belongs to
+// that user and the power of root cannot be borrowed through the user's files; a new file gets the source's permissions for
+// group and others. Options -o and -p turn these off.
+
+/// <summary>Builds and updates tables for postmap and postalias.</summary>
+internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration configuration, MailLog log)
+{
+    private readonly bool _utf8 = !options.NoUtf8 && configuration.GetBool("smtputf8_enable");
+    private readonly bool _trailingDot = configuration.GetBool("access_trailing_dot");
+
+    /// <summary>Builds <paramref name="table"/> from its source, or adds what standard input holds (<c>-i</c>).</summary>
+    /// <exception cref="PostmapFailure">It cannot be done; the table is as it was.</exception>
+    public void Run(string table)
+    {
+        (string type, string path) = PostmapCommand.Split(table);
+        string source = options.Incremental ? "stdin" : path;
+        byte[] content = options.Incremental ? ReadInput() : ReadSource(path);
+        try
+        {
+            Write(table, type, path, source, content, TakeSourceIdentity(path));
+        }
+        finally
+        {
+            // Another table's source may belong to somebody else.
+            if (!Identity.Restore())
+            {
+                Environment.FailFast("the identity that was taken does not go away");
+            }
+        }
+    }
+
+    private void Write(string table, string type, string path, string source, byte[] content, uint mode)
+    {
+        if (!DbWriter.Supports(type))
+        {
+            throw new PostmapFailure(TableOpener.SupportedTypes.Contains(type)
+                ? $"unsupported dictionary type: {type} does not support bulk-mode creation."
+                : $"unsupported dictionary type: {type}. Is the postfix-{type} package installed?");
+        }
+
+        string? error;
+        using DbWriter? writer = options.Incremental
+            ? DbWriter.Update(type, path, mode, create: true, options.Use, options.Duplicates, log.Warning, out error)
+            : DbWriter.Build(type, path, mode, options.Use, options.Duplicates, log.Warning, out error);
+        if (writer is null)
+        {
+            throw new PostmapFailure(error);
+        }
+
+        foreach (SourceEntry entry in Entries(source, TableText.Decode(content)))
+        {
+            WarnOfTrailingDot(source, entry);
+            Check(table, writer.Put(entry.Key, entry.Value));
+        }
+
+        AddSignatures(table, writer);
+        Check(table, writer.Finish());
+    }
+
+    private static void Check(string table, string? error)
+    {
+        if (error is not null)
+        {
+            throw new PostmapFailure($"table {table}: {error}");
+        }
+    }
+
+    private IEnumerable<SourceEntry> Entries(string source, string content)
+    {
+        IEnumerable<LogicalLine> lines = LogicalLines.Read(content, source, log.Warning);
+        return options.IsAlias
+            ? AliasSource.Read(source, lines, _utf8, log.Warning)
+            : SourceEntries.Read(source, lines, "", _utf8, log.Warning);
+    }
+
+    /// <summary>What sendmail and NIS want to find in an alias database.</summary>
+    private void AddSignatures(string table, DbWriter writer)
+    {
+        if (options.IsAlias)
+        {
+            Check(table, writer.PutVerbatim("@", "@"));
+            Check(table, writer.PutVerbatim("YP_LAST_MODIFIED", TimeProvider.System.GetUtcNow().ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture)));
+            Check(table, writer.PutVerbatim("YP_MASTER_NAME", configuration.GetString("myhostname")));
+        }
+    }
+
+    /// <summary>Points out <c>192.168.2.</c>, which access(5) never asks for unless access_trailing_dot is set.</summary>
+    private void WarnOfTrailingDot(string source, SourceEntry entry)
+    {
+        string key = entry.Key;
+        if (!options.IsAlias && !_trailingDot && key.Length > 1 && key[^1] == '.' && key[0] != '.'
+            && !key.AsSpan().ContainsAnyExceptInRange('.', '9') && !key.Contains('/') && !key.Contains("..", StringComparison.Ordinal))
+        {
+            log.Warning($"{source}, line {entry.Line}: key \"{key}\" is never looked up: write \"{key[..^1]}\", or set access_trailing_dot = yes");
+        }
+    }
+
+    private static byte[] ReadInput()
+    {
+        using var content = new MemoryStream();
+        using Stream input = Console.OpenStandardInput();
+        input.CopyTo(content);
+        return content.ToArray();
+    }
+
+    private static byte[] ReadSource(string path)
+    {
+        if (!FileStamp.TryGet(path, out FileStamp stamp, out int errno))
+        {
+            throw new PostmapFailure($"open {path}: {Libc.ErrorText(errno)}");
+        }
+
+        if ((stamp.Mode & 0xF000) == 0x4000)
+        {
+            throw new PostmapFailure($"read {path}: Is a directory");
+        }
+
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var content = new MemoryStream();
+            file.CopyTo(content);
+            return content.ToArray();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PostmapFailure($"open {path}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}");
+        }
+    }
+
+    /// <summary>Becomes the source's owner where that is asked for; the mode for a new file.</summary>
+    private uint TakeSourceIdentity(string path)
+    {
+        const uint Default = 0x1a4;
+        if (options.Incremental || !FileStamp.TryGet(path, out FileStamp stamp, out _))
+        {
+            return Default;
+        }
+
+        bool other = stamp.Uid != Identity.EffectiveUser || stamp.Gid != Identity.EffectiveGroup;
+        if (!options.KeepRoot && Identity.CanChange && other && !Identity.Assume(stamp.Uid, stamp.Gid))
+        {
+            throw new PostmapFailure($"cannot take the identity of the owner of {path}");
+        }
+
+        return options.DefaultMode || !stamp.IsRegular ? Default : Default & (stamp.Mode | 0x1c0);
+    }
+}

@@ -1,0 +1,155 @@
+using Postwright.Core.Tables;
+using Postwright.Core.Tables.BerkeleyDb;
+
+namespace Postwright.Commands;
+
+/// <summary>What postmap or postalias was asked to do.</summary>
+internal sealed class PostmapOptions
+{
+    /// <summary>postmap or postalias: the name in messages.</summary>
+    public required string Program { get; init; }
+
+    public bool IsAlias => Program == "postalias";
+
+    public string? ConfigDirectory { get; private set; }
+
+    public string? QueryKey { get; private set; }
+
+    public string? DeleteKey { get; private set; }
+
+    public bool List { get; private set; }
+
+    public bool Incremental { get; private set; }
+
+    public bool KeepRoot { get; private set; }
+
+    public bool DefaultMode { get; private set; }
+
+    public bool Json { get; private set; }
+
+    public bool NoUtf8 { get; private set; }
+
+    public bool Verbose { get; private set; }
+
+    public TableUse Use { get; private set; } = TableUse.Fold;
+
+    public DuplicateRule Duplicates { get; private set; }
+
+    public IReadOnlyList<string> Tables { get; private set; } = [];
+
+    private string Usage => IsAlias
+        ? "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file..."
+        : "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
+
+    /// <summary>Reads the command line, as getopt(3) does up to the first word that is no option.</summary>
+    /// <exception cref="PostmapFailure">The command line is wrong.</exception>
+    public void Parse(string[] arguments)
+    {
+        int index = 0;
+        for (; index < arguments.Length && arguments[index] is { Length: > 1 } word && word[0] == '-'; index++)
+        {
+            if (word == "--")
+            {
+                index++;
+                break;
+            }
+
+            for (int i = 1; i < word.Length; i++)
+            {
+                if (word[i] is not ('c' or 'd' or 'q'))
+                {
+                    SetFlag(word[i]);
+                    continue;
+                }
+
+                string? value = i + 1 < word.Length ? word[(i + 1)..] : index + 1 < arguments.Length ? arguments[++index] : null;
+                if (value is null)
+                {
+                    Console.Error.WriteLine($"{Program}: option requires an argument -- '{word[i]}'");
+                    throw new PostmapFailure(Usage);
+                }
+
+                SetValue(word[i], value);
+                break;
+            }
+        }
+
+        Tables = arguments[index..];
+        if (Tables.Count == 0)
+        {
+            throw List ? new PostmapFailure(null) : new PostmapFailure(Usage);
+        }
+    }
+
+    private void SetValue(char option, string value)
+    {
+        if (option == 'c')
+        {
+            ConfigDirectory = value;
+            return;
+        }
+
+        if (List || QueryKey is not null || DeleteKey is not null)
+        {
+            throw new PostmapFailure("specify only one of -s -q or -d");
+        }
+
+        QueryKey = option == 'q' ? value : null;
+        DeleteKey = option == 'd' ? value : null;
+    }
+
+    private void SetFlag(char option)
+    {
+        switch (option)
+        {
+            case 'N':
+                Use = (Use | TableUse.TryWithNul) & ~TableUse.TryWithoutNul;
+                break;
+            case 'n':
+                Use = (Use | TableUse.TryWithoutNul) & ~TableUse.TryWithNul;
+                break;
+            case 'f':
+                Use &= ~TableUse.Fold;
+                break;
+            case 'i':
+                Incremental = true;
+                break;
+            case 'j':
+                Json = true;
+                break;
+            case 'o':
+                KeepRoot = true;
+                break;
+            case 'p':
+                DefaultMode = true;
+                break;
+            case 'r':
+                Duplicates = DuplicateRule.Replace;
+                break;
+            case 's':
+                List = QueryKey is null && DeleteKey is null ? true : throw new PostmapFailure("specify only one of -s or -q or -d");
+                break;
+            case 'u':
+                NoUtf8 = true;
+                break;
+            case 'v':
+                Verbose = true;
+                break;
+            case 'w':
+                Duplicates = DuplicateRule.Ignore;
+                break;
+            case 'b' or 'F' or 'h' or 'm' or 'U' when !IsAlias:
+                throw new PostmapFailure($"option -{option} is not supported by this version of Postwright");
+            default:
+                Console.Error.WriteLine($"{Program}: invalid option -- '{option}'");
+                throw new PostmapFailure(Usage);
+        }
+    }
+}
+
+/// <summary>Ends the command: the text goes to standard error as <c>fatal:</c>, the exit status is 1.</summary>
+internal sealed class PostmapFailure(string? text) : Exception(text)
+{
+    /// <summary>The text, or null when there is nothing to say.</summary>
+    public string? Text { get; } = text;
+}

@@ -1,0 +1,168 @@
+using Postwright.Testing;
+
+namespace Postwright.Core.Tests.Tables;
+
+/// <summary>The same command lines to Postfix's postmap and postalias and to ours, each in a directory of its own.</summary>
+public sealed class PostmapOracleTests
+{
+    private const string Map = "a 1\nB 2\na 3\n  cont\nnovalue\n\"q k\" v\n\"bad v\n k v\nx: y\n";
+    private const string Aliases =
+        "root: joe, \"a b\"@c\n\"joe doe\": |\"cmd x\"\nroot: dup\nnoval:\nnocolon x\nx y: z\nlist: :include:/x/y\nfile: /a/b\n"
+        + "owner-l: \"/f b\"\na: b: c\n(comment) c: d (e)\n# c\n\"A.B\": x@y, z\n";
+    private const string OddAliases =
+        "a1: |cmd arg arg2\na2: \"|cmd 'x y' \\\"q\\\"\"\na3: a . b @ c . d , e\na4: joe <joe@x.y>, (c) \"x\\\"y\"\na5: x,y ,z,\na6: [1.2.3.4] d\n"
+        + "a7: a%b!c\na8:\n  cont, d\n  e\n\"a,9\": x\na10, b: x\na11@x: y\na12%x: y\na13: a;b\na14: \"unterminated x\na15: \\\"esc\\ aped\n"
+        + "a16: user@[1.2.3.4]\na17: \"\"\n\"\": empty\na18: (unterminated\na19: \"/file with space\", /file2\na20: \u00e9@x, \"\u00f6 x\"\n\u00c9: x\n"
+        + "a\\ b: c\na.c: d\na21: a:b;c:\na22: group: a, b;\n  lead: x\na23: <>\na24: .\na25: a..b\n\"quo ted\" x: y\n";
+
+    public static TheoryData<string, string> CommandLines
+    {
+        get
+        {
+            var lines = new TheoryData<string, string>
+            {
+                { "@postmap -q - hash:big", "k1\nzz\nk300\n" },
+                { "@postmap hash:big; @postmap -q - hash:big", "k1\nzz\nk300\n" },
+                { "@postmap hash:m; @postmap -q - hash:m", "zz\n" },
+                { "@postmap big; @postmap -d - big; @postmap -s big", "k4\nk5\nzz\n" },
+                { "@postmap big; @postmap -i big; @postmap -s big", "new 1\nk5 changed\n" },
+                { "@postmap big; @postmap -ir big; @postmap -s big", "new 1\nk5 changed\n" },
+                { "@postmap -i nonex; @postmap -s nonex", "new 1\n" },
+                { "@postalias hash:al; @postalias -q - hash:al; @postalias -d list hash:al; @postalias -q list al", "root\nlist\nzz\n" },
+                { "@postalias hash:al; @postalias -i hash:al; @postalias -s al | grep -v YP_", "root: changed\nx: y\n" },
+                { "@postalias -r hash:al; @postalias -i -r hash:al; @postalias -s al | grep -v YP_", "root: changed\nx: y\n" },
+            };
+            foreach (string line in Plain)
+            {
+                lines.Add(line, "");
+            }
+
+            return lines;
+        }
+    }
+
+    private static string[] Plain =>
+    [
+        "@postmap hash:m && @postmap -s hash:m", "@postmap -w hash:m && @postmap -s hash:m", "@postmap -r hash:m && @postmap -s hash:m",
+        "@postmap -f hash:m && @postmap -s hash:m; @postmap -q B hash:m; @postmap -fq B hash:m", "@postmap -r btree:m && @postmap -s btree:m",
+        "@postmap big && @postmap -s hash:big", "@postmap -p big && @postmap -q k7 big", "@postmap btree:big && @postmap -s btree:big",
+        "@postmap hash:lead; @postmap -s hash:lead", "@postmap hash:latin; @postmap -u hash:latin; @postmap -s hash:latin",
+        "@postmap hash:umlaut; @postmap -s hash:umlaut; @postmap -q \u00c9 hash:umlaut",
+        "@postmap -d a hash:m", "@postmap big; @postmap -d k1 big; @postmap -d k1 big", "@postmap", "@postmap -x", "@postmap -q", "@postmap -q a", "@postmap -s",
+        "@postmap -q a -d b hash:m", "@postmap -s -d b hash:m", "@postmap -q a -s hash:m", "@postmap hash:nosuch", "@postmap static:x", "@postmap texthash:m",
+        "@postmap foo:m", "@postmap -q a foo:m", "@postmap -q a hash:nosuch", "@postmap -d a texthash:m", "@postmap -d a hash:nosuch", "@postmap -s static:b",
+        "@postmap -q x static:b", "@postmap -q x fail:b", "@postmap -q b texthash:big; @postmap -q k9 texthash:big", "@postmap -c /nonexistent -q x static:b",
+        "@postmap -s 'inline:{a=b}'", "@postmap big; @postmap -q '' hash:big; @postmap -d '' big", "@postmap -q x abc:",
+        "@postmap -q root unix:passwd.byname", "@postmap -q nobody-here unix:passwd.byname", "@postmap -q root unix:group.byname", "@postmap -q root unix:foo",
+        "echo x >t.db; @postmap -q a hash:t", "echo x >t.db; @postmap -i hash:t", "touch t.db; @postmap -q a hash:t",
+        "@postmap -q x 'unionmap:{static:a,static:b}'", "@postmap -q x 'pipemap:{static:a,inline:{a=c}}'", "@postmap -q x pipemap:static:a",
+        "@postmap -q x 'pipemap:{}'", "@postmap -q x 'pipemap:{foo:b}'", "@postmap -q x 'randmap:{b}'", "@postmap -q x randmap:b", "@postmap -q x 'randmap:{}'",
+        "@postmap -q x 'unionmap:{inline:{a=b},static:c}'", "@postmap -q x 'inline:{a}'", "@postmap -q x 'inline:{}'", "@postmap -q x 'inline:{{a=b}'",
+        "@postmap -q x 'inline:{{a = b c}, x = y}'; @postmap -q a 'inline:{{a = b c}, x = y}'", "@postmap -q x 'static:{a b }'",
+        "@postalias hash:al; @postalias -s hash:al | grep -v YP_", "@postalias hash:odd; @postalias -s hash:odd | grep -v YP_",
+        "@postalias btree:odd; @postalias -s btree:odd | grep -v YP_", "@postalias hash:lead; @postalias hash:latin", "@postalias", "@postalias -y",
+        "@postalias hash:al; @postalias -q root hash:al; @postalias -q ROOT al; @postalias -q zz al", "@postalias hash:m",
+        "@postmap m; touch -d '2 days ago' m.db; touch -d '1 day ago' m; @postmap -q a m", "ln -s real.db m.db; @postmap big; cp big.db real.db; @postmap -w m",
+    ];
+
+    private static string[] AsRoot =>
+    [
+        "chown nobody m; chmod 600 m; @postmap m", "chown nobody . m; @postmap m", "chown nobody . m; @postmap -o m",
+        "chown nobody . m; touch m.db; chown nobody m.db; @postmap m", "chown nobody m; @postmap big; cp big.db m.db; chown nobody m.db; @postmap -w m; @postmap -q b m",
+    ];
+
+    [Theory]
+    [MemberData(nameof(CommandLines))]
+    public void Output_errors_status_and_files_are_those_of_postfix(string line, string input) => Compare(line, input);
+
+    [Fact]
+    public void Root_builds_tables_as_the_owner_of_the_source()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root");
+        foreach (string line in AsRoot)
+        {
+            Compare(line, "");
+        }
+    }
+
+    [Theory]
+    [InlineData("hash", 1)]
+    [InlineData("btree", 1)]
+    [InlineData("hash", 50000)]
+    [InlineData("btree", 50000)]
+    public void Postfix_reads_what_our_postmap_wrote(string type, int count)
+    {
+        using var bench = new TableBench();
+        bench.Write("map", BerkeleyDbTests.Source(count));
+        Assert.Equal((0, "", ""), bench.Run(Ours("postmap"), "", $"{type}:map"));
+        string keys = string.Concat(Enumerable.Range(0, count).Select(i => BerkeleyDbTests.Key(i) + "\n"));
+        string expected = string.Concat(Enumerable.Range(0, count).Select(i => $"{BerkeleyDbTests.Key(i)}\t{BerkeleyDbTests.Value(i)}\n"));
+        Assert.Equal((0, expected, ""), bench.Postfix("postmap", keys, "-q", "-", $"{type}:map"));
+        Assert.Equal((0, expected, ""), bench.Run(Ours("postmap"), keys, "-q", "-", $"{type}:map"));
+    }
+
+    [Fact]
+    public void Json_output_has_one_object_a_line()
+    {
+        using var bench = new TableBench();
+        Assert.Equal((0, "{\"a\": \"b \\\"c\\\"\"}\n", ""), bench.Run(Ours("postmap"), "", "-jq", "a", "inline:{{a = b \"c\"}}"));
+    }
+
+    [Fact]
+    public void A_key_that_ends_in_a_dot_is_pointed_out_unless_such_keys_count()
+    {
+        using var bench = new TableBench();
+        bench.Write("access", "192.168.2. REJECT\n192.168.3 OK\n.edu.tw OK\n");
+        Assert.Equal(
+            (0, "", "postmap: warning: access, line 1: key \"192.168.2.\" is never looked up: write \"192.168.2\", or set access_trailing_dot = yes\n"),
+            bench.Run(Ours("postmap"), "", "hash:access"));
+        bench.Write("main.cf", "access_trailing_dot = yes\n");
+        Assert.Equal((0, "", ""), bench.Run(Ours("postmap"), "", "hash:access"));
+    }
+
+    [Fact]
+    public void Newaliases_builds_every_alias_database()
+    {
+        using var bench = new TableBench();
+        bench.Write("main.cf", $"alias_database = hash:{bench["one"]}, btree:{bench["two"]}\n");
+        bench.Write("one", "root: joe\n");
+        bench.Write("two", "root: jim\n");
+        Ours("postalias");
+        Assert.Equal((0, "", ""), bench.Run(Ours("newaliases"), ""));
+        Assert.Equal((0, "joe\n", ""), bench.Run(Ours("postalias"), "", "-q", "root", "hash:one"));
+        Assert.Equal((0, "jim\n", ""), bench.Run(Ours("postalias"), "", "-q", "root", "btree:two"));
+    }
+
+    private static string Ours(string command)
+    {
+        string path = TestPrograms.PathOf(command);
+        Assert.SkipUnless(File.Exists(path), "the programs are not built");
+        return path;
+    }
+
+    private static void Compare(string line, string input)
+    {
+        Assert.SkipUnless(File.Exists("/usr/sbin/postmap"), "Postfix is not installed");
+        string ours = Path.GetDirectoryName(Ours("postmap"))!;
+        Ours("postalias");
+        Assert.Equal(Run("/usr/sbin", line, input), Run(ours, line, input));
+    }
+
+    private static string Run(string programs, string line, string input)
+    {
+        using var bench = new TableBench();
+        bench.Write("m", Map);
+        bench.Write("al", Aliases);
+        bench.Write("odd", OddAliases);
+        bench.Write("lead", "  lead: x\na: b\n");
+        bench.Write("umlaut", "\u00c9 x\n");
+        File.WriteAllBytes(bench["latin"], [0xe9, (byte)':', (byte)' ', (byte)'x', 10, (byte)'b', (byte)' ', 0xff, 10]);
+        bench.Write("big", string.Concat(Enumerable.Range(1, 300).Select(i => $"k{i} v{i}\n")));
+        File.SetUnixFileMode(bench["big"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
+        File.SetUnixFileMode(bench.Directory, (UnixFileMode)0x1ed);
+        string command = line.Replace("@", programs + "/", StringComparison.Ordinal);
+        (int status, string output, string error) = bench.Run("/bin/sh", input, "-c", command);
+        string files = bench.Run("/bin/sh", "", "-c", "stat -c '%A %U %G %n' * | sort -k4").Out;
+        return $"{output}\n{error}\nstatus {status}\n{files}";
+    }
+}
