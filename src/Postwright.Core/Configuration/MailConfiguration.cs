@@ -67,6 +67,14 @@ public sealed class MailConfiguration
         return Build(configDirectory, main, master, host ?? HostFacts.OfThisMachine(), errors);
     }
 
+    /// <summary>The defaults, main.cf left out: master.cf alone decides which per-service parameters there are.</summary>
+    internal static MailConfiguration LoadDefaults(string configDirectory, HostFacts? host)
+    {
+        var errors = new List<ConfigurationError>();
+        string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
+        return Build(configDirectory, "", master, host ?? HostFacts.OfThisMachine(), errors);
+    }
+
     /// <summary>Reads a configuration from text, for tests and for tools that have it in hand.</summary>
     /// <param name="mainCf">main.cf's text.</param>
     /// <param name="masterCf">master.cf's text; null for none.</param>
@@ -103,38 +111,32 @@ public sealed class MailConfiguration
 
     /// <summary>The value as main.cf or the table has it, references unexpanded.</summary>
     public string GetUnexpanded(string name)
-        => _settings.TryGetValue(name, out Setting? setting) ? setting.Value : DefaultOf(Row(name));
+        => LookUp(name) ?? throw new ArgumentException($"there is no parameter {name}", nameof(name));
 
     /// <summary>yes or no, in any case.</summary>
-    public bool GetBool(string name) => Get(name, "yes or no", ParseBool);
+    public bool GetBool(string name) => Get(name, (text, _) => ParseBool(text));
 
     /// <summary>A whole number within the row's limits.</summary>
-    public int GetInt(string name)
-    {
-        ParameterDefinition row = Row(name);
-        return (int)Get(name, Range(row, "a whole number"), text => ParseNumber(text, row, int.MaxValue));
-    }
+    public int GetInt(string name) => (int)Get(name, (text, row) => ParseNumber(text, row, int.MaxValue));
 
     /// <summary>A whole number within the row's limits.</summary>
-    public long GetLong(string name)
-    {
-        ParameterDefinition row = Row(name);
-        return Get(name, Range(row, "a whole number"), text => ParseNumber(text, row, long.MaxValue));
-    }
+    public long GetLong(string name) => Get(name, (text, row) => ParseNumber(text, row, long.MaxValue));
 
     /// <summary>A duration within the row's limits.</summary>
-    public TimeSpan GetTime(string name)
-    {
-        ParameterDefinition row = Row(name);
-        return Get(name, Range(row, $"a time such as 30s, 5m, 4h, 5d (the default unit is {row.Unit})"), text => ParseTime(text, row));
-    }
+    public TimeSpan GetTime(string name) => Get(name, ParseTime);
 
     /// <summary>Durations separated by commas or blanks, such as delay_warning_time's.</summary>
     public IReadOnlyList<TimeSpan> GetTimes(string name)
     {
         ParameterDefinition row = Row(name);
-        TimeSpan[] ReadAll(string text) => [.. ConfigurationList.Split(text).Select(one => ParseTime(one, row) ?? TimeSpan.MinValue)];
-        return GetReference(name, "times such as 5m, 4h", text => ReadAll(text) is var all && all.Contains(TimeSpan.MinValue) ? null : all);
+        string text = GetString(name);
+        if (ParseTimes(text, row) is { } times)
+        {
+            return times;
+        }
+
+        Report(name, $"{name} = {text}: this must be {Wanted(row)}");
+        return ParseTimes(Expand(DefaultOf(row), name), row) ?? [];
     }
 
     /// <summary>The elements, references expanded, <c>{...}</c> kept together.</summary>
@@ -150,9 +152,30 @@ public sealed class MailConfiguration
     public string Expand(string text, string name)
         => MacroExpander.Expand(text, LookUp, trouble => Report(name, trouble), ConfigurationFunctions.Find).Text;
 
+    /// <summary>What is wrong with an expanded value of a parameter; null when it can be read.</summary>
+    internal static string? Explain(ParameterDefinition row, string text)
+    {
+        bool valid = row.Kind switch
+        {
+            ParameterKind.Bool => ParseBool(text) is not null,
+            ParameterKind.Int => ParseNumber(text, row, int.MaxValue) is not null,
+            ParameterKind.Long => ParseNumber(text, row, long.MaxValue) is not null,
+            ParameterKind.Time => ParseTime(text, row) is not null,
+            ParameterKind.TimeList => ParseTimes(text, row) is not null,
+            _ => true,
+        };
+        return valid ? null : $"{row.Name} = {text}: this must be {Wanted(row)}";
+    }
+
     /// <summary>The unexpanded value of any name for an expansion; null when it is neither set nor a parameter.</summary>
     internal string? LookUp(string name)
     {
+        if (name == "config_directory")
+        {
+            // Where the files were found counts, whatever they say themselves.
+            return ConfigDirectory;
+        }
+
         if (_settings.TryGetValue(name, out Setting? setting))
         {
             return setting.Value;
@@ -162,11 +185,7 @@ public sealed class MailConfiguration
     }
 
     /// <summary>The unexpanded default, found on the machine where it is derived.</summary>
-    internal string DefaultOf(ParameterDefinition row) => row.Name switch
-    {
-        "config_directory" => ConfigDirectory,
-        _ => _derived.Find(row.Name) ?? row.Default,
-    };
+    internal string DefaultOf(ParameterDefinition row) => _derived.Find(row.Name) ?? row.Default;
 
     private static MailConfiguration Build(string directory, string main, string master, HostFacts host, List<ConfigurationError> errors)
     {
@@ -193,30 +212,18 @@ public sealed class MailConfiguration
     private static ParameterDefinition Row(string name)
         => ParameterTable.Find(name) ?? throw new ArgumentException($"there is no parameter {name}", nameof(name));
 
-    private T Get<T>(string name, string wanted, Func<string, T?> parse)
+    private T Get<T>(string name, Func<string, ParameterDefinition, T?> parse)
         where T : struct
     {
+        ParameterDefinition row = Row(name);
         string text = GetString(name);
-        if (parse(text) is { } value)
+        if (parse(text, row) is { } value)
         {
             return value;
         }
 
-        Report(name, $"{name} = {text}: this must be {wanted}");
-        return parse(Expand(DefaultOf(Row(name)), name)) ?? default;
-    }
-
-    private T GetReference<T>(string name, string wanted, Func<string, T?> parse)
-        where T : class
-    {
-        string text = GetString(name);
-        if (parse(text) is { } value)
-        {
-            return value;
-        }
-
-        Report(name, $"{name} = {text}: this must be {wanted}");
-        return parse(Expand(DefaultOf(Row(name)), name)) ?? throw new InvalidOperationException($"the default of {name} is invalid");
+        Report(name, $"{name} = {text}: this must be {Wanted(row)}");
+        return parse(Expand(DefaultOf(row), name), row) ?? default;
     }
 
     private void Report(string name, string trouble)
@@ -245,6 +252,24 @@ public sealed class MailConfiguration
         => TimeValue.TryParse(text, row.Unit, out TimeSpan value)
             && value.TotalSeconds >= row.Minimum && value.TotalSeconds <= row.Maximum ? value : null;
 
-    private static string Range(ParameterDefinition row, string what)
-        => row.Maximum >= int.MaxValue ? $"{what}, at least {row.Minimum}" : $"{what} from {row.Minimum} to {row.Maximum}";
+    private static TimeSpan[]? ParseTimes(string text, ParameterDefinition row)
+    {
+        TimeSpan?[] times = [.. ConfigurationList.Split(text).Select(one => ParseTime(one, row))];
+        return times.Contains(null) ? null : [.. times.Select(time => time!.Value)];
+    }
+
+    private static string Wanted(ParameterDefinition row)
+    {
+        string what = row.Kind switch
+        {
+            ParameterKind.Bool => "yes or no",
+            ParameterKind.Time => $"a time such as 30s, 5m, 4h, 5d (without a letter it counts in {row.Unit})",
+            ParameterKind.TimeList => $"times such as 5m, 4h (without a letter they count in {row.Unit})",
+            _ => "a whole number",
+        };
+        string unit = row.Kind is ParameterKind.Time or ParameterKind.TimeList ? " seconds" : "";
+        return row.Kind == ParameterKind.Bool ? what
+            : row.Maximum >= int.MaxValue ? $"{what}, at least {row.Minimum}{unit}"
+            : $"{what}, from {row.Minimum} to {row.Maximum}{unit}";
+    }
 }

@@ -188,8 +188,7 @@ public static class MasterCf
                 continue;
             }
 
-            int glued = string.CompareOrdinal(text, at, "-o{", 0, 3) == 0 ? MacroExpander.FindClosing(text, at + 2) : -1;
-            end = glued < 0 ? at : glued;
+            end = at;
             while (end < text.Length && !ConfigurationText.IsSpace(text[end]))
             {
                 end++;

@@ -25,6 +25,8 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
     private readonly List<Request> _requests = [];
     private readonly StringBuilder _result = new();
     private readonly StringBuilder _row = new();
+    private readonly StringBuilder _raw = new();
+    private readonly StringBuilder _comments = new();
 
     private bool Assigns => !options.Has('#') && !options.Has('X');
 
@@ -100,7 +102,7 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
                 string[] words = line.Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries);
                 current = _requests.Find(r => r.Matches(words[0], words.Length > 1 ? words[1] : ""));
                 first = current is not null && current.Found++ == 0;
-                if (current is { Found: 2 })
+                if (current is { Found: 2 } && !current.Path.Contains("*"))
                 {
                     warn($"{path}: multiple entries for \"{current.Path[0]}/{current.Path[1]}\"");
                 }
@@ -138,18 +140,14 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         text = "";
         foreach (string line in MainCfEdit.Lines(old))
         {
-            if (MainCfEdit.IsBetweenLines(line))
-            {
-                _result.Append(line);
-                continue;
-            }
-
-            if (!ConfigurationText.IsSpace(line[0]) && FlushRow() is { } trouble)
+            bool between = MainCfEdit.IsBetweenLines(line);
+            if (!between && !ConfigurationText.IsSpace(line[0]) && FlushRow() is { } trouble)
             {
                 return trouble;
             }
 
-            _row.Append(line);
+            _raw.Append(line);
+            (between ? _comments : _row).Append(line);
         }
 
         if (FlushRow() is { } last)
@@ -168,22 +166,21 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
 
     private string? FlushRow()
     {
-        if (_row.Length == 0)
-        {
-            return null;
-        }
-
         string row = _row.ToString();
+        string raw = _raw.ToString();
+        string comments = _comments.ToString();
         _row.Clear();
-        var errors = new List<ConfigurationError>();
-        MasterService? service = MasterCf.Parse(row, "", errors).SingleOrDefault();
+        _raw.Clear();
+        _comments.Clear();
+        MasterService? service = MasterCf.Parse(row, "", new List<ConfigurationError>()).SingleOrDefault();
         List<Request> requests = service is null ? [] : _requests.FindAll(r => r.Matches(service.Name, service.Type));
         if (requests.Count == 0)
         {
-            _result.Append(row);
+            _result.Append(raw);
             return null;
         }
 
+        MainCfEdit.EndLine(_result).Append(comments);
         foreach (Request request in requests)
         {
             request.Found++;

@@ -99,7 +99,7 @@ internal sealed class PostconfOptions
             case 'o':
                 if (MainCf.SplitNameValue(value, out string name, out string setting) is { } trouble)
                 {
-                    return $"-o option parameter: {trouble}";
+                    return $"invalid parameter override: {value}: {trouble[..trouble.LastIndexOf(':')]}";
                 }
 
                 Overrides.Add(new KeyValuePair<string, string>(name, setting));
@@ -128,7 +128,7 @@ internal sealed class PostconfOptions
     {
         foreach (string group in (string[])["de#Xn", "hH", "MFPpbtalmAT", "ef", "jf"])
         {
-            char[] given = [.. group.Where(Has).Order()];
+            char[] given = [.. group.Where(Has)];
             if (given.Length > 1)
             {
                 return $"specify one of {string.Join(' ', given.Select(c => $"-{c}"))}";

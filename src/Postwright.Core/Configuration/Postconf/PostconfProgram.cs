@@ -87,7 +87,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         }
 
         MailConfiguration configuration = defaults
-            ? MailConfiguration.FromText("", null, host, directory)
+            ? MailConfiguration.LoadDefaults(directory, host)
             : MailConfiguration.Load(directory, host);
         int fatal = ReportErrors(configuration);
         if (fatal > 0)
@@ -101,7 +101,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         }
 
         ParameterUsage usage = ParameterUsage.Of(configuration);
-        foreach ((string file, string name) in usage.Undefined)
+        foreach ((string file, string name) in defaults ? [] : usage.Undefined)
         {
             Warn($"{file}: undefined parameter: {name}");
         }

@@ -120,30 +120,36 @@ internal sealed class PostconfServices(MailConfiguration configuration, TextWrit
     {
         int length = line.Length;
         bool inOptions = true;
+        bool afterSetting = false;
         for (int i = 0; i < service.Arguments.Count; i++)
         {
             string argument = service.Arguments[i];
-            bool wrap = false;
+            bool wrap = afterSetting;
+            afterSetting = false;
             string text;
+            int width = int.MaxValue;
             if (inOptions && (!argument.StartsWith('-') || argument == "--"))
             {
                 inOptions = false;
-                wrap = length > commandEnd;
+                wrap |= length > commandEnd;
             }
 
             if (inOptions && argument == "-o" && i + 1 < service.Arguments.Count)
             {
-                wrap = true;
+                wrap = afterSetting = true;
                 text = "-o " + Braced(Setting(service, service.Arguments[++i], expand));
             }
             else
             {
                 text = Braced(argument);
+                // Postfix folds by the argument's own length and adds its braces afterwards.
+                width = argument.Length;
             }
 
-            bool fits = !fold || (!wrap && length + 1 + text.Length < PostconfLine.Limit);
+            width = Math.Min(width, text.Length);
+            bool fits = !fold || (!wrap && length + 1 + width < PostconfLine.Limit);
             line.Append(fits ? " " : "\n" + PostconfLine.Indent).Append(text);
-            length = (fits ? length + 1 : PostconfLine.IndentLength) + text.Length;
+            length = (fits ? length + 1 : PostconfLine.IndentLength) + width;
         }
     }
 

@@ -1,0 +1,111 @@
+using System.Net;
+using Postwright.Core.Tables;
+
+namespace Postwright.Core.Configuration.Check;
+
+/// <summary>
+/// Tables and files that values name: types that cannot be opened, files that are not there, databases older than their source;
+/// and address patterns that match nothing. All of it warns: a table that cannot be asked defers mail, it lets none through.
+/// </summary>
+internal static class TableCheck
+{
+    private static readonly string[] FileLists =
+        ["mydestination", "mynetworks", "relay_domains", "virtual_alias_domains", "virtual_mailbox_domains", "smtpd_authorized_xclient_hosts"];
+
+    public static void Run(CheckScope scope, CheckReport report)
+    {
+        foreach (Setting setting in scope.Settings)
+        {
+            if (ParameterTable.Find(setting.Name) is not { Kind: not ParameterKind.Raw } row)
+            {
+                continue;
+            }
+
+            IReadOnlyList<string> elements = ConfigurationList.Split(scope.Configuration.Expand(setting.Value, setting.Name));
+            foreach (TableReference table in TableReference.In(elements))
+            {
+                CheckTable(setting, table, report);
+            }
+
+            if (FileLists.Contains(row.Name))
+            {
+                foreach (string file in elements.Select(e => e.TrimStart('!')).Where(e => e.StartsWith('/') && !File.Exists(e)))
+                {
+                    report.Warn(setting.File, setting.Line, $"{setting.Name}: open file {file}: No such file or directory");
+                }
+            }
+
+            // A value that only refers to another parameter is checked there.
+            if (row.Name is "mynetworks" or "smtpd_authorized_xclient_hosts" or "smtpd_client_event_limit_exceptions" && !setting.Value.StartsWith('$'))
+            {
+                foreach (string element in elements)
+                {
+                    CheckNetwork(setting, element.TrimStart('!'), report);
+                }
+            }
+        }
+    }
+
+    private static void CheckTable(Setting setting, TableReference table, CheckReport report)
+    {
+        if (!TableRegistry.SupportedTypes.Contains(table.Type))
+        {
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: unsupported dictionary type: {table.Type}; lookups in {table} fail, and the mail that needs them waits");
+            return;
+        }
+
+        string tool = setting.Name is "alias_maps" or "alias_database" ? "postalias" : "postmap";
+        if (table.IsPlain && !File.Exists(table.Name))
+        {
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: open {table.Name}: No such file or directory");
+        }
+        else if (table.IsIndexed)
+        {
+            var database = new FileInfo(table.Name + ".db");
+            var source = new FileInfo(table.Name);
+            if (!database.Exists)
+            {
+                report.Warn(setting.File, setting.Line, $"{setting.Name}: open database {database.FullName}: No such file or directory; run {tool} {table}");
+            }
+            else if (source.Exists && source.LastWriteTimeUtc > database.LastWriteTimeUtc)
+            {
+                report.Warn(setting.File, setting.Line, $"{setting.Name}: database {database.FullName} is older than source file {table.Name}; run {tool} {table}");
+            }
+        }
+    }
+
+    private static void CheckNetwork(Setting setting, string element, CheckReport report)
+    {
+        int slash = element.IndexOf('/', StringComparison.Ordinal);
+        if (slash <= 0 || element.Contains(':', StringComparison.Ordinal) && !element.StartsWith('['))
+        {
+            return;
+        }
+
+        string text = element[..slash].Trim('[', ']');
+        if (!IPAddress.TryParse(text, out IPAddress? address) || !int.TryParse(element[(slash + 1)..], out int bits))
+        {
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: bad net/mask pattern: \"{element}\"; write 192.0.2.0/24, or [2001:db8::]/32");
+            return;
+        }
+
+        byte[] bytes = address.GetAddressBytes();
+        if (bits < 0 || bits > bytes.Length * 8)
+        {
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: bad net/mask pattern: \"{element}\"; the mask has 0 to {bytes.Length * 8} bits");
+            return;
+        }
+
+        for (int bit = bits; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+
+        var network = new IPAddress(bytes);
+        if (!network.Equals(address))
+        {
+            string right = bytes.Length == 4 ? $"{network}/{bits}" : $"[{network}]/{bits}";
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: non-null host address bits in \"{element}\", perhaps you should use \"{right}\" instead");
+        }
+    }
+}

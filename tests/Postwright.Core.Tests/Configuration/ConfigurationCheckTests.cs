@@ -1,0 +1,142 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Configuration.Check;
+
+namespace Postwright.Core.Tests.Configuration;
+
+public sealed class ConfigurationCheckTests
+{
+    private const string Level = "compatibility_level = 3.6\n";
+
+    private static IReadOnlyList<ConfigurationFinding> Check(string main, string master = "")
+        => ConfigurationCheck.Run(MailConfiguration.FromText(main, master, PostconfHarness.Somewhere));
+
+    private static ConfigurationFinding Single(string main, string master = "") => Assert.Single(Check(main, master));
+
+    [Fact]
+    public void A_good_configuration_has_no_findings()
+        => Assert.Empty(Check(
+            Level + "myhostname = mail.example.org\nmynetworks = 127.0.0.0/8 [::1]/128\nrelayhost = [mx.example.org]:587\ndelay_warning_time = 5m, 4h\n",
+            "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\ntlsmgr unix - - y 1000? 1 tlsmgr\nlocal unix - n n - - local\nsmtp unix - - y - - smtp\nrelay unix - - y - - smtp\n" +
+            "virtual unix - n n - - virtual\nerror unix - - y - - error\nuucp unix - n n - - pipe\n  flags=Fqhu user=uucp argv=uux -r $recipient\n"));
+
+    [Fact]
+    public void Every_error_is_reported_at_once_with_its_line()
+    {
+        IReadOnlyList<ConfigurationFinding> findings = Check(
+            "nonsense\nmyhostname = -x-\nsoft_bounce = maybe\nsmtpd_timeout = 5q\nmyorigin = ${a b}\n= 3\nheader_checks = regexp:/x\n",
+            "smtp inet n - q - - smtpd\nfoo unix - - n - - frob\nshort unix\nbar inet n - n - - smtpd -o\n");
+
+        Assert.Equal(
+            ["1", "2", "3", "4", "5", "6", "7"],
+            findings.Where(f => f.File == "/etc/postfix/main.cf" && f.Severity == FindingSeverity.Error && f.Line > 0).Select(f => $"{f.Line}").Distinct());
+        Assert.Equal([1, 2, 3, 4], findings.Where(f => f.File == "/etc/postfix/master.cf").Select(f => f.Line).Distinct());
+    }
+
+    [Theory]
+    [InlineData("header_checks = pcre:/etc/postfix/header_checks", "header_checks")]
+    [InlineData("content_filter = smtp:[127.0.0.1]:10024", "content_filter")]
+    [InlineData("smtpd_milters = inet:localhost:8891", "smtpd_milters")]
+    [InlineData("smtpd_sasl_auth_enable = yes", "smtpd_sasl_auth_enable")]
+    [InlineData("smtpd_tls_security_level = may", "smtpd_tls_security_level")]
+    [InlineData("smtp_tls_security_level = encrypt", "smtp_tls_security_level")]
+    [InlineData("canonical_maps = inline:{a=b}", "canonical_maps")]
+    [InlineData("sender_bcc_maps = inline:{a=b}", "sender_bcc_maps")]
+    [InlineData("smtpd_proxy_filter = 127.0.0.1:10025", "smtpd_proxy_filter")]
+    public void What_would_filter_or_redirect_or_encrypt_stops_start(string line, string name)
+    {
+        ConfigurationFinding error = Assert.Single(Check(Level + line), f => f.Severity == FindingSeverity.Error);
+        Assert.Equal(2, error.Line);
+        Assert.StartsWith(name + " is not implemented yet", error.Text, StringComparison.Ordinal);
+
+        Assert.DoesNotContain(Check(Level + line + $"\npostwright_ignore_unimplemented = {name}"), f => f.Severity == FindingSeverity.Error);
+    }
+
+    [Theory]
+    [InlineData("header_checks =")]
+    [InlineData("smtpd_sasl_auth_enable = NO")]
+    [InlineData("smtpd_tls_security_level = none")]
+    [InlineData("smtp_tls_security_level = may")]
+    [InlineData("mime_header_checks = $header_checks")]
+    [InlineData("authorized_submit_users = static:anyone")]
+    public void A_value_that_changes_nothing_is_no_finding(string line) => Assert.Empty(Check(Level + line));
+
+    [Fact]
+    public void Overrides_in_master_cf_stop_start_too()
+    {
+        ConfigurationFinding error = Single(Level, "smtps inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n");
+
+        Assert.Equal(FindingSeverity.Error, error.Severity);
+        Assert.Equal("/etc/postfix/master.cf", error.File);
+        Assert.Equal(1, error.Line);
+    }
+
+    [Fact]
+    public void A_name_that_is_misspelt_is_pointed_out_with_the_right_one()
+        => Assert.Contains("did you mean mydestination?", Single(Level + "mydestinations = a.example").Text, StringComparison.Ordinal);
+
+    [Fact]
+    public void Restrictions_that_do_not_work_are_told_before_a_client_meets_them()
+    {
+        IReadOnlyList<ConfigurationFinding> findings = Check(Level +
+            "smtpd_recipient_restrictions = permit_mynetworks, reject_rbl_client zen.example, reject_unauth_destinaton, check_client_access, reject_unauth_destination\n");
+
+        Assert.Contains(findings, f => f.Text.Contains("reject_rbl_client is not implemented yet", StringComparison.Ordinal));
+        Assert.Contains(findings, f => f.Text.Contains("did you mean reject_unauth_destination?", StringComparison.Ordinal));
+        Assert.Contains(findings, f => f.Text.Contains("need maptype:mapname", StringComparison.Ordinal));
+        Assert.All(findings, f => Assert.Equal(FindingSeverity.Warning, f.Severity));
+    }
+
+    [Fact]
+    public void A_server_without_a_relay_restriction_does_not_start()
+    {
+        Assert.Contains("at least one working instance", Single("", "smtp inet n - y - - smtpd").Text, StringComparison.Ordinal);
+        Assert.Contains("at least one working instance", Single(Level + "smtpd_relay_restrictions = permit_mynetworks", "smtp inet n - y - - smtpd").Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Postscreen_and_unknown_commands_stop_start()
+    {
+        Assert.Equal(FindingSeverity.Error, Single(Level, "smtp inet n - y - 1 postscreen").Severity);
+        Assert.Contains("unknown command \"smptd\"", Single(Level, "smtp inet n - y - 1 smptd").Text, StringComparison.Ordinal);
+        Assert.Contains("no port \"smtpx\"", Single(Level, "127.0.0.1:smtpx inet n - y - 1 smtpd").Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_network_with_host_bits_is_pointed_out()
+        => Assert.Contains("\"192.168.1.0/24\"", Single(Level + "mynetworks = 127.0.0.0/8, 192.168.1.7/24").Text, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_mailbox_limit_below_the_message_limit_stops_start()
+        => Assert.Equal(FindingSeverity.Error, Single(Level + "message_size_limit = 60000000\nvirtual_mailbox_limit = 0\nmailbox_size_limit = 51200000").Severity);
+
+    [Fact]
+    public void What_the_textbook_teaches_is_pointed_out_in_the_access_table()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            string table = Path.Combine(folder, "access");
+            File.WriteAllText(table, "# the book's table\n120.114.141.60 OK\n.edu.tw OK\nav.com REJECT\n192.168.2. REJECT\n");
+            string trust = Level + $"mynetworks = 127.0.0.0/8, texthash:{table}\n";
+
+            Assert.Equal([3, 4, 5], Check(trust).Where(f => f.File == table).Select(f => f.Line).Order());
+            Assert.Empty(Check(trust + "mynetworks_table_access = yes\naccess_trailing_dot = yes\naccess_leading_dot = yes\n"));
+            Assert.Equal(
+                [3, 5],
+                Check(Level + $"smtpd_client_restrictions = check_client_access texthash:{table}\n").Where(f => f.File == table).Select(f => f.Line).Order());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_table_without_its_database_is_pointed_out()
+    {
+        ConfigurationFinding finding = Single(Level + "transport_maps = hash:/nonexistent/transport");
+
+        Assert.Contains("run postmap hash:/nonexistent/transport", finding.Text, StringComparison.Ordinal);
+        Assert.Equal(FindingSeverity.Warning, finding.Severity);
+    }
+}
