@@ -10,13 +10,13 @@ namespace Postwright.Server.Queue;
 
 public sealed partial class QueueManager
 {
-    private Notices? _notices;
+    private volatile Notices? _notices;
 
     /// <summary>What a round has to tell.</summary>
     private sealed record RoundNotices(
-        IReadOnlyList<RecipientReport> Failed, IReadOnlyList<RecipientReport> Delayed, IReadOnlyList<RecipientReport> Delivered, int WarningsDue)
+        IReadOnlyList<RecipientReport> Failed, IReadOnlyList<RecipientReport> Delayed, IReadOnlyList<RecipientReport> Delivered, int WarningsDue, TimeSpan WarningAge)
     {
-        public static RoundNotices Nothing { get; } = new([], [], [], 0);
+        public static RoundNotices Nothing { get; } = new([], [], [], 0, default);
 
         /// <summary>True when nobody need be told.</summary>
         public bool IsEmpty { get; init; }
@@ -53,7 +53,10 @@ public sealed partial class QueueManager
         int warnings = delayed.Count == 0 ? 0 : BackOff.WarningsDue(age, _options.DelayWarnings);
         bool warn = warnings > message.WarningsSent;
         bool tellFailure = failed.Count > 0 && _notices is { } notices && !notices.TellsNobody(message.Envelope.Sender);
-        return new RoundNotices(failed, delayed, delivered, warn ? warnings : 0) { IsEmpty = !tellFailure && !warn && delivered.Count == 0 };
+        return new RoundNotices(failed, delayed, delivered, warn ? warnings : 0, warn ? _options.DelayWarnings[warnings - 1] : default)
+        {
+            IsEmpty = !tellFailure && !warn && delivered.Count == 0,
+        };
     }
 
     private void Expire(ActiveMessage message, TimeSpan age)
@@ -96,7 +99,7 @@ public sealed partial class QueueManager
                 Envelope envelope = message.Envelope;
                 failuresTold = due.Failed.Count == 0 || await notices.FailedAsync(envelope, content, due.Failed, _stop);
                 delayTold = due.WarningsDue > 0
-                    && await notices.DelayedAsync(envelope, content, due.Delayed, _options.DelayWarnings[due.WarningsDue - 1], _stop);
+                    && await notices.DelayedAsync(envelope, content, due.Delayed, due.WarningAge, _stop);
                 if (due.Delivered.Count > 0)
                 {
                     await notices.SucceededAsync(envelope, content, due.Delivered, _stop);

@@ -26,7 +26,7 @@ public sealed partial class QueueManager
 
         for (int i = 0; i < delivery.Results.Count; i++)
         {
-            Account(message, delivery.Recipients[i], delivery.Results[i]);
+            Account(message, delivery.Recipients[i], delivery.Results[i], transport);
         }
 
         transport.Offer(destination, _now);
@@ -107,7 +107,7 @@ public sealed partial class QueueManager
         }
     }
 
-    private void Account(ActiveMessage message, DeliveryRecipient recipient, RecipientResult result)
+    private void Account(ActiveMessage message, DeliveryRecipient recipient, RecipientResult result, TransportQueue transport)
     {
         if (message.Progress[recipient.Index] != RecipientProgress.Waiting)
         {
@@ -116,6 +116,9 @@ public sealed partial class QueueManager
 
         switch (result.Status)
         {
+            case DeliveryStatus.Expanded when !IsStopping:
+                Expand(message, recipient, result, transport);
+                return;
             case DeliveryStatus.Sent:
                 MarkDone(message, recipient.Index);
                 break;

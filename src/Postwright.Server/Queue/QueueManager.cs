@@ -25,14 +25,15 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     /// <summary>A day: further ahead than a timer is ever needed, and less than it can be set.</summary>
     private const double LongestTimerMilliseconds = 86_400_000;
 
-    private readonly QueueManagerOptions _options;
-    private readonly ReportOptions _reports;
     private readonly IMessageStore _store;
     private readonly IAddressResolver _resolver;
+    private readonly IAddressRewriter _rewriter;
     private readonly Func<string, TransportService?> _transports;
     private readonly TimeProvider _time;
     private readonly MailLog _log;
-    private readonly DeliveryLog _deliveryLog;
+    private volatile QueueManagerOptions _options;
+    private volatile ReportOptions _reports;
+    private volatile DeliveryLog _deliveryLog;
 
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _signal = new(0, 1);
@@ -56,6 +57,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     /// <param name="reports">Settings of notices.</param>
     /// <param name="store">The queue.</param>
     /// <param name="resolver">Chooses transport and next hop.</param>
+    /// <param name="rewriter">Completes the members of aliases.</param>
     /// <param name="transports">The transport of a name; null if master.cf has none.</param>
     /// <param name="time">The clock.</param>
     /// <param name="log">With tag <c>postfix/qmgr</c>.</param>
@@ -64,6 +66,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         ReportOptions reports,
         IMessageStore store,
         IAddressResolver resolver,
+        IAddressRewriter rewriter,
         Func<string, TransportService?> transports,
         TimeProvider time,
         MailLog log)
@@ -72,6 +75,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         _reports = reports;
         _store = store;
         _resolver = resolver;
+        _rewriter = rewriter;
         _transports = transports;
         _time = time;
         _log = log;
@@ -113,6 +117,20 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
             SetTimer(timer);
         }
     }
+
+    /// <summary>
+    /// Goes over to other settings. Transports are asked for anew and dead destinations are forgotten; what is under way or in
+    /// line keeps the transport it was given to.
+    /// </summary>
+    public void Reload(QueueManagerOptions options, ReportOptions reports) => Post(() =>
+    {
+        _options = options;
+        _reports = reports;
+        _deliveryLog = new DeliveryLog(_time, options.DelayDecimals, options.SoftBounce);
+        _notices = new Notices(reports, _store, _cleanup!, _time, _log);
+        _queues.Clear();
+        _unknownTransports.Clear();
+    });
 
     /// <inheritdoc />
     public void Dispose() => _signal.Dispose();

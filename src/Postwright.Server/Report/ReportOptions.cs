@@ -1,4 +1,6 @@
+using System.Text;
 using Postwright.Core.Configuration;
+using Postwright.Protocol.Mail;
 
 namespace Postwright.Server.Report;
 
@@ -34,6 +36,11 @@ public sealed record ReportOptions
 
     /// <summary>delay_notice_recipient when notify_classes has delay, else null.</summary>
     public string? DelayCopyTo { get; init; }
+
+    /// <summary>The header fields of a message that an alias made of another: Received:, and where it was delivered to so far.</summary>
+    internal byte[] TraceHeaders(string queueId, string date, IReadOnlyList<string> deliveredTo) => Encoding.UTF8.GetBytes(
+        $"Received: by {MyHostName} ({MailName})\r\n\tid {queueId}; {date}\r\n"
+        + string.Concat(deliveredTo.Select(address => $"Delivered-To: {AddressText.ToExternal(address)}\r\n")));
 
     /// <summary>Reads the settings.</summary>
     public static ReportOptions From(MailConfiguration configuration)

@@ -30,7 +30,7 @@ internal sealed class QueueRig : IAsyncDisposable
         report = reports?.Invoke(report) ?? report;
         Options = options ?? new QueueManagerOptions();
         Resolver = new DomainResolver();
-        Manager = new QueueManager(Options, report, Store, Resolver, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
+        Manager = new QueueManager(Options, report, Store, Resolver, Rewriter, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
         Cleanup = new MemoryCleanup(Store, Manager.Arrived);
     }
 
@@ -45,6 +45,8 @@ internal sealed class QueueRig : IAsyncDisposable
     public QueueManagerOptions Options { get; }
 
     public DomainResolver Resolver { get; }
+
+    public AddressRewriter Rewriter { get; } = new(new RewriteOptions { MyOrigin = "here.test", MyDomain = "here.test" });
 
     public QueueManager Manager { get; }
 

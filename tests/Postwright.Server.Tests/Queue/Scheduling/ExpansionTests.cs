@@ -1,0 +1,96 @@
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue;
+using Postwright.Server.Route;
+
+namespace Postwright.Server.Tests.Queue.Scheduling;
+
+public sealed class ExpansionTests
+{
+    [Fact]
+    public async Task Members_for_the_same_transport_join_the_message_and_others_leave_as_a_new_one()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out ScriptedAgent smtp);
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test"
+            ? Expanded(recipient, null, [Member("joe", "a=list@here.test"), Member("far@there.test", "a=list@here.test"), Member("jane@here.test", "a=list@here.test")])
+            : Sent(recipient);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(() => rig.Store.Count == 0 && smtp.Requests.Count == 1);
+        RecipientExpanded change = rig.Store.Changes.OfType<RecipientExpanded>().Single();
+        Assert.Equal(["joe@here.test", "jane@here.test"], change.Into.Select(member => member.Address));
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<joe@here.test>, orig_to=<list@here.test>, relay=local") && line.Contains("status=sent (delivered to mailbox)"));
+        string copy = smtp.Requests.Single().Envelope.QueueId;
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<list@here.test>, relay=local") && line.EndsWith($"status=sent (forwarded as {copy})"));
+        Assert.StartsWith($"Received: by mx.here.test (Postfix)\r\n\tid {copy}; Mon, 01 Jun 2026 12:00:00 +0000 (UTC)\r\nDelivered-To: list@here.test\r\nSubject: x\r\n", smtp.Contents[copy]);
+        Assert.Equal("", smtp.Requests.Single().Recipients.Single().Recipient.Via);
+    }
+
+    [Fact]
+    public async Task An_owner_becomes_the_sender_of_new_messages()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out ScriptedAgent smtp);
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test"
+            ? Expanded(recipient, "owner-list@here.test", [Member("joe@here.test", "a=list@here.test"), Member("far@there.test", "a=list@here.test")])
+            : Sent(recipient);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(() => rig.Store.Count == 0 && smtp.Requests.Count == 1 && local.Requests.Count == 2);
+        Assert.Equal("owner-list@here.test", smtp.Requests.Single().Envelope.Sender);
+        DeliveryRequest toJoe = local.Requests.Single(request => request.Envelope.QueueId != id);
+        Assert.Equal("owner-list@here.test", toJoe.Envelope.Sender);
+        Assert.Equal("a=list@here.test", toJoe.Recipients.Single().Recipient.Via);
+        Assert.DoesNotContain("Delivered-To", local.Contents[toJoe.Envelope.QueueId]);
+    }
+
+    [Fact]
+    public async Task An_alias_whose_new_message_cannot_be_kept_waits()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out _);
+        rig.Cleanup.Answer = Server.Cleanup.CleanupStatus.WriteError;
+        local.Answer = (_, recipient) => Expanded(recipient, null, [Member("far@there.test", "a=list@here.test"), Member("joe@here.test", "a=list@here.test")]);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+        Assert.DoesNotContain(rig.Store.Changes, change => change is RecipientExpanded or RecipientsDone or MessageRemoved);
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<list@here.test>") && line.EndsWith("status=deferred (queue file write error)"));
+    }
+
+    [Fact]
+    public async Task A_member_of_two_nested_lists_gets_one_copy()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out _);
+        local.Answer = (_, recipient) => recipient.Address switch
+        {
+            "list@here.test" => Expanded(recipient, null, [Member("one@here.test", "a=list@here.test"), Member("two@here.test", "a=list@here.test")]),
+            "one@here.test" => Expanded(recipient, null, [Member("joe@here.test", "a=list@here.test a=one@here.test")]),
+            "two@here.test" => Expanded(recipient, null, [Member("joe@here.test", "a=list@here.test a=two@here.test")]),
+            _ => Sent(recipient),
+        };
+        rig.Start();
+        rig.Send("a@test", "list@here.test");
+        await rig.Eventually(() => rig.Store.Count == 0);
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "joe@here.test"));
+    }
+
+    private static QueueRig Rig(out ScriptedAgent local, out ScriptedAgent smtp)
+    {
+        QueueRig rig = new();
+        local = rig.Transport("local");
+        smtp = rig.Transport("smtp");
+        rig.Resolver.Routes["here.test"] = new ResolvedAddress(ResolveStatus.Resolved, AddressClass.Local, "local", "mx.here.test", "");
+        return rig;
+    }
+
+    private static EnvelopeRecipient Member(string address, string via) => new(address, "list@here.test") { Via = via };
+
+    private static RecipientResult Sent(DeliveryRecipient recipient) => new(recipient.Index, DeliveryStatus.Sent, "2.0.0", "delivered to mailbox", "local");
+
+    private static RecipientResult Expanded(DeliveryRecipient recipient, string? sender, IReadOnlyList<EnvelopeRecipient> into) =>
+        new(recipient.Index, DeliveryStatus.Expanded, "2.0.0", "alias expanded", "local") { Into = into, NewSender = sender };
+}
