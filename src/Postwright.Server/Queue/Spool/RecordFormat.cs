@@ -42,6 +42,7 @@ internal static class RecordFormat
 {
     private const byte SameOriginal = 0x10;
     private const byte HasDsnRecipient = 0x20;
+    private const byte HasVia = 0x40;
 
     public static void WriteMessage(RecordWriter writer, Envelope envelope, long size)
     {
@@ -111,6 +112,11 @@ internal static class RecordFormat
             {
                 reader.SkipText();
             }
+
+            if ((kind & HasVia) != 0)
+            {
+                reader.SkipText();
+            }
         }
     }
 
@@ -122,7 +128,8 @@ internal static class RecordFormat
             EnvelopeRecipient recipient = recipients[i];
             bool same = recipient.OriginalAddress == recipient.Address;
             bool dsn = recipient.DsnOriginalRecipient.Length > 0;
-            writer.Byte((byte)((byte)recipient.Notify | (same ? SameOriginal : 0) | (dsn ? HasDsnRecipient : 0)));
+            bool via = recipient.Via.Length > 0;
+            writer.Byte((byte)((byte)recipient.Notify | (same ? SameOriginal : 0) | (dsn ? HasDsnRecipient : 0) | (via ? HasVia : 0)));
             writer.Text(recipient.Address);
             if (!same)
             {
@@ -132,6 +139,11 @@ internal static class RecordFormat
             if (dsn)
             {
                 writer.Text(recipient.DsnOriginalRecipient);
+            }
+
+            if (via)
+            {
+                writer.Text(recipient.Via);
             }
         }
     }
@@ -145,7 +157,8 @@ internal static class RecordFormat
             string address = reader.Text();
             string original = (kind & SameOriginal) != 0 ? address : reader.Text();
             string dsn = (kind & HasDsnRecipient) != 0 ? reader.Text() : "";
-            recipients[i] = new EnvelopeRecipient(address, original, (DsnNotify)(kind & 0xf), dsn);
+            string via = (kind & HasVia) != 0 ? reader.Text() : "";
+            recipients[i] = new EnvelopeRecipient(address, original, (DsnNotify)(kind & 0xf), dsn) { Via = via };
             if (reader.Failed)
             {
                 return [];

@@ -69,7 +69,7 @@ public sealed class SpoolTests : IDisposable
         {
             id = await SpoolFolder.AppendAsync(spool, id => SpoolFolder.Message(id, "a@x.org", "b@x.org", "c@x.org"));
             Assert.True(await spool.RecordAsync([new RecipientsDone(id, [0])], urgent: true));
-            Assert.True(await spool.RecordAsync([new RecipientExpanded(id, 1, [new EnvelopeRecipient("d@x.org", "b@x.org"), new EnvelopeRecipient("e@x.org", "b@x.org")])]));
+            Assert.True(await spool.RecordAsync([new RecipientExpanded(id, 1, [new EnvelopeRecipient("d@x.org", "b@x.org"), new EnvelopeRecipient("e@x.org", "b@x.org") { Via = "a=b@x.org m=|cmd" }])]));
             Assert.True(await spool.RecordAsync([new MessageDeferred(id, next, [new RecipientDelay(2, "4.4.1", "connection refused")])]));
             Assert.True(await spool.RecordAsync([new MessageDeferred(id, next, [new RecipientDelay(4, "4.2.2", "mailbox full")]) { WarningsSent = 2 }]));
             await CheckAsync(spool);
@@ -103,6 +103,7 @@ public sealed class SpoolTests : IDisposable
             using StoredMessage? message = await spool.LoadAsync(id, CancellationToken.None);
             Assert.NotNull(message);
             Assert.Equal(["a@x.org", "b@x.org", "c@x.org", "d@x.org", "e@x.org"], message.Envelope.Recipients.Select(r => r.Address));
+            Assert.Equal("a=b@x.org m=|cmd", message.Envelope.Recipients[4].Via);
             Assert.Equal([RecipientStatus.Done, RecipientStatus.Done, RecipientStatus.Pending, RecipientStatus.Pending, RecipientStatus.Pending], message.States.Select(s => s.Status));
             Assert.Equal(("connection refused", "4.4.1"), (message.States[2].DelayReason, message.States[2].DelayDsn));
             Assert.Equal("mailbox full", message.States[4].DelayReason);
