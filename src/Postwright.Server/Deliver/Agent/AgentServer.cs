@@ -1,0 +1,132 @@
+using Microsoft.Win32.SafeHandles;
+using Postwright.Core.Logging;
+using Postwright.Core.Posix;
+
+namespace Postwright.Server.Deliver.Agent;
+
+/// <summary>
+/// The agent process's side: accepts connections on a private socket, checks who is there, and serves each on a thread of its own,
+/// one request after the other: receive, deliver under the recipient's identity, answer. A connection that sends nonsense, or
+/// whose thread's identity cannot be trusted any more, is ended; nothing it does touches the others.
+/// </summary>
+/// <param name="services">What to deliver with.</param>
+/// <param name="allowedUser">The only user, beside our own, whose connections are served: mail_owner.</param>
+/// <param name="log">For refused peers and malformed frames.</param>
+public sealed class AgentServer(AgentServices services, uint allowedUser, MailLog log) : IDisposable
+{
+    // As many as mail's own limit on delivery threads, and some for a mail process that is just ending.
+    private const int ConnectionLimit = 2 * DeliveryWorkers.DefaultLimit;
+    private readonly Lock _lock = new();
+    private readonly HashSet<FrameSocket> _connections = [];
+    private readonly CancellationTokenSource _stop = new();
+    private AgentServices _services = services;
+    private int _listener = -1;
+
+    /// <summary>After a reload: requests that come from now on are delivered with these.</summary>
+    public void Replace(AgentServices newServices) => Volatile.Write(ref _services, newServices);
+
+    /// <summary>Serves a listening socket until <see cref="Dispose"/>; blocks. Takes the descriptor over.</summary>
+    public void Run(int listener)
+    {
+        lock (_lock)
+        {
+            if (_stop.IsCancellationRequested)
+            {
+                _ = DeliveryFile.Close(listener);
+                return;
+            }
+
+            _listener = listener;
+        }
+
+        while (FrameSocket.Accept(listener) is { } connection)
+        {
+            Start(connection);
+        }
+
+        lock (_lock)
+        {
+            _listener = -1;
+            _ = DeliveryFile.Close(listener);
+        }
+    }
+
+    /// <summary>Serves one connection on a thread of its own; takes it over.</summary>
+    public void Start(FrameSocket connection)
+    {
+        uint? peer = connection.PeerUser;
+        bool accepted = peer is { } user && (user == allowedUser || user == Identity.EffectiveUser);
+        lock (_lock)
+        {
+            accepted = accepted && !_stop.IsCancellationRequested && _connections.Count < ConnectionLimit && _connections.Add(connection);
+        }
+
+        if (!accepted)
+        {
+            log.Warning($"agent: connection from user {peer?.ToString(null, null) ?? "unknown"} refused");
+            connection.Dispose();
+            return;
+        }
+
+        new Thread(() => Serve(connection), 512 * 1024) { IsBackground = true, Name = "agent" }.Start();
+    }
+
+    /// <summary>Ends: no new requests; deliveries under way are finished but their recipients after the present one deferred.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+
+            _stop.Cancel();
+            if (_listener >= 0)
+            {
+                FrameSocket.ShutdownListener(_listener);
+            }
+
+            foreach (FrameSocket connection in _connections)
+            {
+                connection.Shutdown();
+            }
+        }
+    }
+
+    private void Serve(FrameSocket connection)
+    {
+        try
+        {
+            while (connection.Receive(AgentFrames.RequestLimit, out SafeFileHandle? file) is { } frame)
+            {
+                AgentRequest request = AgentFrames.Decode(frame, file);
+                using AgentContent content = request.Content;
+                connection.Send(AgentFrames.Encode(Volatile.Read(ref _services).Deliver(request, _stop.Token)));
+            }
+        }
+        catch (IdentityLostException failure)
+        {
+            log.Error($"agent: {failure.Message}; the worker ends");
+        }
+        catch (InvalidDataException failure)
+        {
+            log.Warning($"agent: {failure.Message}; the connection is closed");
+        }
+        catch (IOException failure)
+        {
+            if (!_stop.IsCancellationRequested)
+            {
+                log.Warning($"agent: {failure.Message}");
+            }
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _connections.Remove(connection);
+                connection.Dispose();
+            }
+        }
+    }
+}
