@@ -70,6 +70,13 @@ internal sealed class IndexEntry(string queueId)
 
     public string QueueId { get; } = queueId;
 
+    /// <summary>Done bits of the first 64 recipients.</summary>
+    public ulong FirstDone
+    {
+        get => _done;
+        set => _done = value;
+    }
+
     /// <summary>Where the newest Message record is.</summary>
     public Segment? Segment { get; set; }
 

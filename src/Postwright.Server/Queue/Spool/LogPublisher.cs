@@ -14,10 +14,19 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
     public SpoolIndex Index { get; } = index;
 
     /// <summary>Publishes what a batch wrote.</summary>
-    public void Publish(List<PendingRecord> records, int next, int end, Segment segment, long batchOffset)
+    /// <param name="records">The list that the batch was laid out from.</param>
+    /// <param name="next">Its first record of the batch.</param>
+    /// <param name="end">The first behind the batch.</param>
+    /// <param name="segment">Where it was written, at the end of what was synced.</param>
+    /// <param name="length">How many bytes were written.</param>
+    public void Publish(List<PendingRecord> records, int next, int end, Segment segment, long length)
     {
         lock (gate)
         {
+            // In one step with the rows: a snapshot's position must never be ahead of what it holds.
+            long batchOffset = segment.Synced;
+            segment.Synced += length;
+            segment.Batches++;
             for (int i = next; i < end; i++)
             {
                 if (records[i].Outcome == StoreStatus.Stored)
@@ -142,6 +151,11 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
     {
         IndexEntry entry = record.Entry!;
         Index.DropExpansions(entry, record.ReplacedExpansions);
+        if (record is { Kind: PendingKind.Status, Expansions: { } replacing })
+        {
+            entry.MakeExtra().Expansions = [.. replacing, .. entry.Extra!.Expansions];
+        }
+
         foreach (Expansion expansion in record.Expansions ?? [])
         {
             Index.PlaceExpansion(expansion, segment, offset, record.Length);

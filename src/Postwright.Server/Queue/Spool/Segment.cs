@@ -21,6 +21,12 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// <summary>Everything below is synced, and records may be acknowledged.</summary>
     public long Synced { get; set; } = SegmentFormat.Page;
 
+    /// <summary>
+    /// Records from here on were found at the start, but nothing proves that they are on the disk and not in memory only:
+    /// after a failed sync even another sync does not prove it.
+    /// </summary>
+    public long Trusted { get; set; } = long.MaxValue;
+
     /// <summary>Batches written.</summary>
     public long Batches { get; set; }
 
@@ -39,10 +45,13 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// </summary>
     public uint OldestForeign { get; set; } = uint.MaxValue;
 
+    /// <summary>The snapshot on disk knows this segment, so it must not go before the next snapshot does without it.</summary>
+    public bool InSnapshot { get; set; }
+
     /// <summary>Loads under way; the file is not given a next life before they end.</summary>
     public int Readers { get; set; }
 
-    /// <summary>Damaged messages in it are listed in the corrupt queue: it stays.</summary>
+    /// <summary>A damaged message in it is listed in the corrupt queue, or its name is in doubt: it stays until the next start.</summary>
     public bool KeepForever { get; set; }
 
     /// <summary>Where batches must end: the last page holds the second header.</summary>

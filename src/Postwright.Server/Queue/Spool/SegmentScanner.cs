@@ -31,6 +31,9 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
     private long _proven = proven;
     private long _nothingFrom = long.MaxValue;
 
+    /// <summary>Up to where the segment is known to be synced; after the scan, the beginning of its last batch at least.</summary>
+    public long Proven => _proven;
+
     /// <summary>Scans from an offset at which a batch begins.</summary>
     /// <returns>The end of the last batch that is whole: everything below may be called synced once the file is.</returns>
     /// <exception cref="Postwright.Core.Seams.DiskException">The disk failed.</exception>

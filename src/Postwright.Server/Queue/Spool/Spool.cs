@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 
@@ -28,6 +29,11 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     private readonly StoredMessages _messages;
     private readonly QueueIds _ids;
     private readonly HashSet<string> _arrivingMaildrop = [];
+    private readonly SnapshotTaker _snapshots;
+    private readonly SpoolCompactor _compactor;
+    private readonly Channel<bool> _compactionDue = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _compacting = Task.CompletedTask;
     private IDiskFile? _lock;
 
     private Spool(SpoolOptions options, IDisk disk, IChance chance, TimeProvider time, MailLog log)
@@ -41,6 +47,10 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _encoder = new ChangeEncoder(_index, _cache);
         _messages = new StoredMessages(_index, _files, _gate, disk, options.CorruptDirectory, log);
         _ids = new QueueIds(options.LongQueueIds, time, chance);
+        _snapshots = new SnapshotTaker(options, disk, _index, _gate, _writer, log);
+        var copier = new SegmentCopier(options, disk, time, _index, _gate, _writer, _messages);
+        _compactor = new SpoolCompactor(options, disk, time, _index, _gate, _writer, _pool, copier, _snapshots, log);
+        _writer.SegmentFilled = () => _compactionDue.Writer.TryWrite(true);
     }
 
     /// <summary>What was found damaged when the spool was opened; each was logged as a warning.</summary>
@@ -60,6 +70,11 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         {
             spool.CloseFiles();
             throw;
+        }
+
+        if (options.CompactInBackground)
+        {
+            spool._compacting = spool.CompactWhenDueAsync();
         }
 
         return spool;
@@ -149,11 +164,35 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     /// <summary>Completes when everything recorded so far is durable, or was refused by the disk.</summary>
     public Task FlushAsync() => _writer.FlushAsync();
 
-    /// <summary>Makes everything recorded durable and closes the spool. No call may be under way or follow.</summary>
+    /// <summary>Makes everything recorded durable, saves the index and closes the spool. No call may be under way or follow.</summary>
     public async ValueTask DisposeAsync()
     {
+        await _stopping.CancelAsync();
+        _compactionDue.Writer.TryComplete();
+        await _compacting;
         await _writer.StopAsync();
+        await _snapshots.TakeAsync();
         CloseFiles();
+        _stopping.Dispose();
+    }
+
+    /// <summary>One pass of winning space back and saving the index, for tests that decide when.</summary>
+    internal Task CompactAsync() => _compactor.PassAsync(_stopping.Token);
+
+    /// <summary>The index, for tests that count.</summary>
+    internal SpoolIndex Index => _index;
+
+    private async Task CompactWhenDueAsync()
+    {
+        // A first pass at once: an earlier run may have left segments without anything in them.
+        _compactionDue.Writer.TryWrite(true);
+        await foreach (bool _ in _compactionDue.Reader.ReadAllAsync())
+        {
+            if (!_stopping.IsCancellationRequested)
+            {
+                await _compactor.PassAsync(_stopping.Token);
+            }
+        }
     }
 
     private static RecordWriter ThreadWriter() => _threadWriter ??= new RecordWriter();
@@ -310,6 +349,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             _pool.Adopt(name);
         }
 
+        _compactor.Distrust([.. recovery.Untrusted()]);
         Damages = recovery.Damages;
         foreach (SpoolDamage damage in Damages)
         {

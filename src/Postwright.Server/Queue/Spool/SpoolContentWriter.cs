@@ -85,7 +85,7 @@ internal sealed class SpoolContentWriter(SpoolOptions options, ContentFiles file
             }
 
             var content = new BufferedContent(new SharedBuffer(_buffer, 0, _used), _counted > 0 ? memory : null);
-            _buffer = [];
+            (_buffer, _counted) = ([], 0);
             return content;
         }
 

@@ -22,6 +22,38 @@ internal sealed class SpoolIndex
     /// <summary>True when this maildrop file's message is queued, or left the queue a short while ago.</summary>
     public bool KnowsMaildrop(string key) => key.Length > 0 && (_maildrop.ContainsKey(key) || _recent.Contains(key));
 
+    /// <summary>Remembers the key of a message that has left the queue.</summary>
+    public void RememberMaildrop(string key)
+    {
+        if (_recent.Add(key))
+        {
+            _recentOrder.Enqueue(key);
+            if (_recentOrder.Count > RecentKeys)
+            {
+                _recent.Remove(_recentOrder.Dequeue());
+            }
+        }
+    }
+
+    /// <summary>The keys that are remembered, oldest first.</summary>
+    public string[] RememberedMaildrop() => [.. _recentOrder];
+
+    /// <summary>Forgets all messages; the segments stay, as if nothing in them were known.</summary>
+    public void Clear()
+    {
+        Entries.Clear();
+        _maildrop.Clear();
+        _recent.Clear();
+        _recentOrder.Clear();
+        foreach (Segment segment in Segments.Values)
+        {
+            segment.LiveMessages = segment.LiveStates = 0;
+            segment.LiveBytes = 0;
+            segment.OldestForeign = uint.MaxValue;
+            segment.InSnapshot = false;
+        }
+    }
+
     /// <summary>True when a segment other than <paramref name="but"/> with a number in this range can be read.</summary>
     public bool HasSegmentIn(uint first, uint last, uint but)
     {
@@ -74,14 +106,7 @@ internal sealed class SpoolIndex
         if (entry.Extra is { MaildropKey.Length: > 0 } extra && _maildrop.TryGetValue(extra.MaildropKey, out found) && found == entry)
         {
             _maildrop.Remove(extra.MaildropKey);
-            if (_recent.Add(extra.MaildropKey))
-            {
-                _recentOrder.Enqueue(extra.MaildropKey);
-                if (_recentOrder.Count > RecentKeys)
-                {
-                    _recent.Remove(_recentOrder.Dequeue());
-                }
-            }
+            RememberMaildrop(extra.MaildropKey);
         }
     }
 

@@ -25,6 +25,13 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
     /// <summary>One more than any number a segment ever had that can be seen.</summary>
     public uint NextGeneration { get; private set; } = 1;
 
+    /// <summary>Messages of which something stands where it is not trusted: it must be written anew before older segments go.</summary>
+    public IEnumerable<IndexEntry> Untrusted() => index.Entries.Values.Where(static entry =>
+        !entry.Has(EntryFlags.Corrupt)
+        && (entry.Offset >= entry.Segment!.Trusted
+            || entry.StateOffset >= (entry.StateSegment?.Trusted ?? long.MaxValue)
+            || (entry.Extra?.Expansions.Any(static e => e.Offset >= e.Segment!.Trusted) ?? false)));
+
     /// <summary>Reads everything.</summary>
     /// <exception cref="DiskException">The disk failed: nothing is known about what is queued.</exception>
     public void Run()
@@ -60,7 +67,12 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             if (segment.Generation >= from.Generation)
             {
                 long start = segment.Generation == from.Generation ? from.Offset : SegmentFormat.Page;
-                segment.Synced = new SegmentScanner(segment, _proofs.GetValueOrDefault(segment.Generation), this).Scan(start);
+                var scanner = new SegmentScanner(segment, _proofs.GetValueOrDefault(segment.Generation), this);
+                long whole = scanner.Scan(start);
+                segment.Trusted = Math.Max(start, scanner.Proven);
+
+                // Behind a proof stands what a failed sync left: that it can be read now does not say that it is on the disk.
+                segment.Synced = _proofs.TryGetValue(segment.Generation, out long proven) ? Math.Max(proven, SegmentFormat.Page) : whole;
             }
             else
             {

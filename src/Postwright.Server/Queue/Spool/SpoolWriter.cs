@@ -20,15 +20,13 @@ internal sealed class SpoolWriter : IDisposable
     /// <summary>Changes that the disk refused and that are kept for another try; beyond it the oldest are dropped (a duplicate at worst).</summary>
     private const int MostRetries = 100_000;
 
-    private static readonly TimeSpan FreeSpaceAge = TimeSpan.FromMilliseconds(200);
-
     private readonly SpoolOptions _options;
     private readonly IDisk _disk;
-    private readonly TimeProvider _time;
     private readonly MailLog _log;
     private readonly Lock _gate;
     private readonly SegmentPool _pool;
     private readonly LogPublisher _publisher;
+    private readonly FreeSpace _freeSpace;
     private readonly BatchBuilder _builder = new();
     private readonly ITimer _timer;
     private readonly List<PendingRecord> _retry = [];
@@ -39,12 +37,11 @@ internal sealed class SpoolWriter : IDisposable
     private bool _running;
     private bool _manyCame;
     private bool _failing;
-    private long _freeChecked;
-    private bool _enoughFree = true;
 
     public SpoolWriter(SpoolOptions options, IDisk disk, TimeProvider time, MailLog log, Lock gate, SegmentPool pool, LogPublisher publisher)
     {
-        (_options, _disk, _time, _log, _gate, _pool, _publisher) = (options, disk, time, log, gate, pool, publisher);
+        (_options, _disk, _log, _gate, _pool, _publisher) = (options, disk, log, gate, pool, publisher);
+        _freeSpace = new FreeSpace(options, disk, time, log);
         _timer = time.CreateTimer(static state => ((SpoolWriter)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -63,8 +60,7 @@ internal sealed class SpoolWriter : IDisposable
     }
 
     /// <summary>The task of all changes that wait now. The gate is held.</summary>
-    public Task<bool> ChangesTask() =>
-        (_waiting.Changes ??= new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    public Task<bool> ChangesTask() => (_waiting.Changes ??= new TaskCompletionSource<bool>(_options.Continuations)).Task;
 
     /// <summary>Commits until nothing urgent waits. The first, small batch is written before this returns.</summary>
     public void Run() => _ = CommitLoopAsync();
@@ -246,7 +242,7 @@ internal sealed class SpoolWriter : IDisposable
                     _log.Info("spool: the disk takes records again");
                 }
 
-                _publisher.Publish(list.Records, next, end, Current!, Current!.Synced - _builder.PaddedLength);
+                _publisher.Publish(list.Records, next, end, Current!, _builder.PaddedLength);
             }
             else
             {
@@ -272,7 +268,7 @@ internal sealed class SpoolWriter : IDisposable
             return 0;
         }
 
-        if (_options.MinFree > 0 && !HasMinFree())
+        if (!_freeSpace.IsEnough())
         {
             return DiskException.NoSpace;
         }
@@ -291,26 +287,6 @@ internal sealed class SpoolWriter : IDisposable
         }
 
         return errno;
-    }
-
-    private bool HasMinFree()
-    {
-        long now = _time.GetTimestamp();
-        if (_freeChecked == 0 || _time.GetElapsedTime(_freeChecked, now) >= FreeSpaceAge)
-        {
-            _freeChecked = now;
-            try
-            {
-                _enoughFree = _disk.FreeBytes(_options.Directory) >= _options.MinFree;
-            }
-            catch (DiskException failure)
-            {
-                _log.Warning($"spool: {failure.Message}");
-                _enoughFree = false;
-            }
-        }
-
-        return _enoughFree;
     }
 
     private async ValueTask<int> EnsureRoomAsync(long bytes)
@@ -424,8 +400,6 @@ internal sealed class SpoolWriter : IDisposable
             errno = await Current!.File.WriteAndSyncAsync(_builder.Parts, Current.Synced, onCallersThread: false);
         }
 
-        Current!.Synced += _builder.PaddedLength;
-        Current.Batches++;
         return 0;
     }
 
@@ -520,29 +494,6 @@ internal sealed class SpoolWriter : IDisposable
             {
                 record.Outcome = StoreStatus.Stored;
             }
-        }
-    }
-
-    /// <summary>What waits for the next commit.</summary>
-    private sealed class WaitingList
-    {
-        public List<PendingRecord> Records { get; } = [];
-
-        public TaskCompletionSource<bool>? Changes { get; set; }
-
-        public bool Urgent { get; set; }
-
-        public bool TimerSet { get; set; }
-
-        public int Refused { get; set; }
-
-        public void Clear()
-        {
-            Records.Clear();
-            Changes = null;
-            Urgent = false;
-            TimerSet = false;
-            Refused = 0;
         }
     }
 }

@@ -1,3 +1,5 @@
+using Postwright.Testing.Disk;
+
 namespace Postwright.Server.Tests.Queue.Spool;
 
 /// <summary>Power cuts at every point of a recorded history of writes and syncs, with what was not synced lost or torn at random.</summary>
@@ -83,6 +85,39 @@ public sealed class PowerLossTests
                 world.CheckEveryPrefix(3);
             });
         }
+    }
+
+    [Theory]
+    [InlineData(60_000, 30, false)]
+    [InlineData(70_000, 30, true)]
+    public void Nothing_is_lost_or_comes_back_while_segments_are_emptied_and_recycled(int firstSeed, int seeds, bool faulty)
+    {
+        int passes = 0;
+        int recycled = 0;
+        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        {
+            Named(seed, () =>
+            {
+                var world = new SpoolWorld(seed, faulty) { CompactOften = true };
+                for (int life = 0; life < 3; life++)
+                {
+                    world.Run(300);
+                    world.CutPower();
+                }
+
+                world.Run(300);
+                world.Close();
+                world.CheckCounts();
+                world.Run(300);
+                world.CheckEveryPrefix(7);
+                world.Settle();
+                world.CheckCounts();
+                passes += world.Passes;
+                recycled += world.Disk.History.Count(static e => e.Kind is DiskEventKind.Rename && e.OldName.EndsWith(".log", StringComparison.Ordinal));
+            });
+        }
+
+        Assert.True(passes > seeds && recycled > seeds, $"{passes} passes, {recycled} segments recycled");
     }
 
     private static void Named(int seed, Action run)

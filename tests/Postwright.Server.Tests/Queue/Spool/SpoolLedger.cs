@@ -116,7 +116,8 @@ internal sealed class SpoolLedger
     /// <param name="position">Events before the cut.</param>
     /// <param name="faulty">True when disk calls failed on purpose.</param>
     /// <param name="rebase">True to take what was found as the new beginning.</param>
-    public void Check(IReadOnlyList<QueueEntry> entries, Func<string, StoredMessage?> load, int position, bool faulty, bool rebase = false)
+    /// <param name="sameDisk">True after an end without a power cut: what was never acknowledged may be in memory only.</param>
+    public void Check(IReadOnlyList<QueueEntry> entries, Func<string, StoredMessage?> load, int position, bool faulty, bool rebase = false, bool sameDisk = false)
     {
         var found = entries.ToDictionary(static entry => entry.QueueId);
         foreach (string unknown in found.Keys.Where(id => !Messages.TryGetValue(id, out LedgerMessage? m) || m.Issued > position))
@@ -136,7 +137,7 @@ internal sealed class SpoolLedger
             MessageModel? model = found.ContainsKey(id) ? CheckPresent(message, load(id), first, last, faulty) : CheckAbsent(message, position, first, last);
             if (rebase)
             {
-                Rebase(id, message, model);
+                Rebase(id, message, model, acknowledged: !(faulty && sameDisk) || message.Acknowledged <= position);
             }
         }
     }
@@ -183,7 +184,7 @@ internal sealed class SpoolLedger
         }
     }
 
-    private void Rebase(string id, LedgerMessage message, MessageModel? model)
+    private void Rebase(string id, LedgerMessage message, MessageModel? model, bool acknowledged)
     {
         if (model is null)
         {
@@ -193,7 +194,8 @@ internal sealed class SpoolLedger
 
         message.Base = model;
         message.Changes.Clear();
-        message.Issued = message.Acknowledged = 0;
-        message.Refused = null;
+        message.Issued = 0;
+        message.Acknowledged = acknowledged ? 0 : int.MaxValue;
+        message.Refused = acknowledged ? null : message.Refused;
     }
 }

@@ -22,6 +22,7 @@ internal sealed class SpoolWorld
     private readonly SeededChance _chance;
     private int _names;
     private int _lifeStart;
+    private Task _pass = Task.CompletedTask;
 
     public SpoolWorld(int seed, bool faulty)
     {
@@ -42,9 +43,18 @@ internal sealed class SpoolWorld
         InlineLimit = 2000,
         CacheLimit = 20_000,
         CompactionRate = 1 << 30,
+        SnapshotSegments = 3,
+        CompactInBackground = false,
+        Continuations = TaskCreationOptions.None,
     };
 
     public bool Faulty { get; }
+
+    /// <summary>Compaction runs between the other steps.</summary>
+    public bool CompactOften { get; init; }
+
+    /// <summary>Compaction passes begun.</summary>
+    public int Passes { get; private set; }
 
     public SimulatedDisk Disk { get; private set; }
 
@@ -99,14 +109,14 @@ internal sealed class SpoolWorld
         }
 
         Disk = image.Cut(_random);
-        Restart(position);
+        Restart(position, sameDisk: false);
     }
 
     /// <summary>kill -9, and a restart: what was written is all there, what was not synced is still not synced.</summary>
     public void Kill()
     {
         Disk.Kill();
-        Restart(Disk.History.Count);
+        Restart(Disk.History.Count, sameDisk: true);
     }
 
     /// <summary>Recovers what a power cut at each of some positions leaves, and checks it.</summary>
@@ -132,6 +142,40 @@ internal sealed class SpoolWorld
         return count;
     }
 
+    /// <summary>The orderly end: everything durable, the index saved, and a restart from it.</summary>
+    public void Close()
+    {
+        for (int i = 0; i < 1000 && !_pass.IsCompleted; i++)
+        {
+            Disk.CompleteBatch();
+            _time.Advance(TimeSpan.FromSeconds(2));
+        }
+
+        _pass.GetAwaiter().GetResult();
+        Settle();
+        Task close = Spool.DisposeAsync().AsTask();
+        for (int i = 0; i < 1000 && !close.IsCompleted; i++)
+        {
+            Disk.CompleteBatch();
+        }
+
+        close.GetAwaiter().GetResult();
+        Restart(Disk.History.Count, sameDisk: true);
+    }
+
+    /// <summary>Recounts what the index says of its segments.</summary>
+    public void CheckCounts()
+    {
+        SpoolIndex index = Spool.Index;
+        foreach (Segment segment in index.Segments.Values)
+        {
+            IndexEntry[] here = [.. index.Entries.Values.Where(entry => entry.Segment == segment)];
+            int states = index.Entries.Values.Count(entry => entry.StateSegment == segment)
+                + index.Entries.Values.Sum(entry => entry.Extra?.Expansions.Count(e => e.Segment == segment) ?? 0);
+            Assert.Equal((here.Length, here.Sum(static entry => (long)entry.Length), states), (segment.LiveMessages, segment.LiveBytes, segment.LiveStates));
+        }
+    }
+
     private void Check(SimulatedDisk disk, int position)
     {
         Server.Queue.Spool.Spool spool = Open(disk);
@@ -153,14 +197,15 @@ internal sealed class SpoolWorld
         return open.Result;
     }
 
-    private void Restart(int position)
+    private void Restart(int position, bool sameDisk)
     {
         // The dead spool's timers must not fire: they are on a clock that stands still from now on.
         _time = new FakeTimeProvider(_time.GetUtcNow().AddMinutes(1));
         _appends.Clear();
+        _pass = Task.CompletedTask;
         Spool = Open(Disk);
         Assert.Empty(Spool.Damages);
-        Ledger.Check(Spool.Entries(), id => Spool.LoadAsync(id, CancellationToken.None).Result, position, Faulty, rebase: true);
+        Ledger.Check(Spool.Entries(), id => Spool.LoadAsync(id, CancellationToken.None).Result, position, Faulty, rebase: true, sameDisk);
         foreach (string later in Ledger.Messages.Where(m => m.Value.Issued > position).Select(m => m.Key).ToArray())
         {
             Ledger.Messages.Remove(later);
@@ -171,7 +216,7 @@ internal sealed class SpoolWorld
 
     private void Step()
     {
-        switch (_random.Next(10))
+        switch (_random.Next(CompactOften ? 13 : 10))
         {
             case < 3:
                 Append();
@@ -181,6 +226,15 @@ internal sealed class SpoolWorld
                 break;
             case < 9:
                 Disk.CompleteBatch();
+                break;
+            case > 9:
+                if (_pass.IsCompleted)
+                {
+                    _pass.GetAwaiter().GetResult();
+                    _pass = Spool.CompactAsync();
+                    Passes++;
+                }
+
                 break;
             default:
                 _time.Advance(TimeSpan.FromMilliseconds(_random.Next(5) == 0 ? 2000 : 6));

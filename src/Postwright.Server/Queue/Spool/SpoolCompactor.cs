@@ -1,0 +1,186 @@
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+
+namespace Postwright.Server.Queue.Spool;
+
+/// <summary>
+/// Wins space back. What is still needed of the emptiest segments is written anew at the end of the log: live messages with
+/// their state, the state of live messages that stand elsewhere, and removals whose message may still be found in a segment
+/// that can be read. A segment gets its next life only after, in this order: the copies are synced, a snapshot that does
+/// not refer to it is synced, it is renamed and the directory is synced.
+/// <para>One pass at a time. What it copies is bounded by spool_compaction_rate.</para>
+/// </summary>
+internal sealed class SpoolCompactor(
+    SpoolOptions options, IDisk disk, TimeProvider time, SpoolIndex index, Lock gate, SpoolWriter writer, SegmentPool pool, SegmentCopier copier, SnapshotTaker snapshots, MailLog log)
+{
+    private static readonly TimeSpan ReaderWait = TimeSpan.FromMilliseconds(20);
+
+    private readonly List<Segment> _emptied = [];
+    private IReadOnlyList<IndexEntry> _untrusted = [];
+
+    /// <summary>What recovery found where it is not trusted: written anew before any segment is recycled.</summary>
+    public void Distrust(IReadOnlyList<IndexEntry> entries) => _untrusted = entries;
+
+    /// <summary>Empties and recycles what is worth it, and saves the index where that is due.</summary>
+    public async Task PassAsync(CancellationToken stopping)
+    {
+        if (!await SecureAsync(stopping))
+        {
+            return;
+        }
+
+        var tried = new HashSet<uint>();
+        while (!stopping.IsCancellationRequested && Choose(tried) is { } segment)
+        {
+            tried.Add(segment.Generation);
+            if (await EmptyAsync(segment, stopping))
+            {
+                _emptied.Add(segment);
+            }
+        }
+
+        if (stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        if (IsSnapshotDue() && !await snapshots.TakeAsync())
+        {
+            return;
+        }
+
+        foreach (Segment segment in _emptied.ToArray())
+        {
+            // One that the newest snapshot does not know was filled after it: its rows are in the log behind the position.
+            if (!segment.InSnapshot || snapshots.LastGeneration > segment.Generation)
+            {
+                await RecycleAsync(segment, stopping);
+            }
+        }
+    }
+
+    private async Task<bool> SecureAsync(CancellationToken stopping)
+    {
+        if (_untrusted.Count == 0)
+        {
+            return true;
+        }
+
+        try
+        {
+            if (await copier.CopyAsync(_untrusted, stopping))
+            {
+                _untrusted = [];
+                return true;
+            }
+        }
+        catch (IOException failure)
+        {
+            log.Warning($"spool: {failure.Message}; what the last run left is not secured yet");
+        }
+
+        return false;
+    }
+
+    private bool IsSnapshotDue()
+    {
+        lock (gate)
+        {
+            uint newest = index.Segments.Count == 0 ? 0 : index.Segments.Keys.Last();
+            long waiting = _emptied.Count(segment => segment.InSnapshot) * options.SegmentBytes;
+            return newest >= snapshots.LastGeneration + options.SnapshotSegments
+                || (waiting > 0 && (waiting >= 2 * snapshots.LastBytes || pool.Count == 0));
+        }
+    }
+
+    private Segment? Choose(HashSet<uint> tried)
+    {
+        lock (gate)
+        {
+            Segment[] sealedSegments = [.. index.Segments.Values.Where(s => s != writer.Current && !s.KeepForever && !tried.Contains(s.Generation) && !_emptied.Contains(s))];
+            if (sealedSegments.FirstOrDefault(static s => s.LiveMessages == 0 && s.LiveStates == 0) is { } dead)
+            {
+                return dead;
+            }
+
+            long used = sealedSegments.Sum(static s => s.Synced);
+            long live = sealedSegments.Sum(static s => s.LiveBytes);
+            if (used < (2 * live) + (2 * options.SegmentBytes) || sealedSegments.Length == 0)
+            {
+                return null;
+            }
+
+            // Copies must leave the reserve alone that deliveries need while the disk is full.
+            Segment emptiest = sealedSegments.MinBy(static s => (double)s.LiveBytes / s.Synced)!;
+            bool room = pool.Count > 0 || (writer.Current is { } current && current.End - current.Synced > emptiest.LiveBytes + (options.SegmentBytes / 4));
+            return room && emptiest.LiveBytes < emptiest.Synced * 3 / 5 ? emptiest : null;
+        }
+    }
+
+    private async Task<bool> EmptyAsync(Segment segment, CancellationToken stopping)
+    {
+        lock (gate)
+        {
+            bool foreign = segment.OldestForeign < segment.Generation && index.HasSegmentIn(segment.OldestForeign, segment.Generation - 1, segment.Generation);
+            if (segment.LiveMessages == 0 && segment.LiveStates == 0 && !foreign)
+            {
+                return true;
+            }
+        }
+
+        try
+        {
+            if (!await copier.CopyAsync(segment, stopping))
+            {
+                return false;
+            }
+        }
+        catch (IOException failure)
+        {
+            log.Warning($"spool: {failure.Message}; segment {segment.Generation} is not emptied");
+            return false;
+        }
+
+        lock (gate)
+        {
+            return segment.LiveMessages == 0 && segment.LiveStates == 0 && !segment.KeepForever;
+        }
+    }
+
+    private async Task RecycleAsync(Segment segment, CancellationToken stopping)
+    {
+        while (true)
+        {
+            lock (gate)
+            {
+                if (segment.Readers == 0)
+                {
+                    break;
+                }
+            }
+
+            if (stopping.IsCancellationRequested)
+            {
+                return;
+            }
+
+            await Task.Delay(ReaderWait, time, CancellationToken.None);
+        }
+
+        _emptied.Remove(segment);
+        int errno = 0;
+        await disk.OffloadAsync(() => errno = pool.Recycle(segment, synced: true));
+        lock (gate)
+        {
+            if (errno == 0)
+            {
+                index.Segments.Remove(segment.Generation);
+            }
+            else
+            {
+                segment.KeepForever = true;
+                log.Warning($"spool: {new DiskException("rename", segment.Path, errno).Message}; the segment stays");
+            }
+        }
+    }
+}
