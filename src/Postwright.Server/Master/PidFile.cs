@@ -58,7 +58,11 @@ public sealed class PidFile : IDisposable
     {
         try
         {
-            return int.TryParse(File.ReadAllText(path).AsSpan().Trim(), CultureInfo.InvariantCulture, out int process) && process > 1 ? process : null;
+            // Sharing everything: a reader's own lock would stand against the master's.
+            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            Span<byte> bytes = stackalloc byte[64];
+            int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            return int.TryParse(Encoding.ASCII.GetString(bytes[..length]).AsSpan().Trim(), CultureInfo.InvariantCulture, out int process) && process > 1 ? process : null;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

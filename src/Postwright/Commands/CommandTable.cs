@@ -16,6 +16,7 @@ internal static class CommandTable
         ["postconf"] = PostconfCommand.Run,
         ["postdrop"] = Postdrop.Run,
         ["postmap"] = PostmapCommand.Run,
+        ["postfix"] = PostfixCommand.Run,
         ["sendmail"] = SendmailCommand.Run,
         ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };
@@ -33,6 +34,12 @@ internal static class CommandTable
         if (arguments.Length > 0 && Commands.TryGetValue(arguments[0], out command))
         {
             return command(arguments[1..]);
+        }
+
+        // What master starts; never a link's name, so that no user meets it.
+        if (arguments.Length > 0 && DaemonEntries.Find(arguments[0]) is { } daemon)
+        {
+            return daemon(arguments[1..]);
         }
 
         if (arguments is ["--commands"])

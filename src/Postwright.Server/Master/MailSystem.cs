@@ -1,0 +1,221 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+using Postwright.Server.Queue;
+using Postwright.Server.Queue.Spool;
+using Postwright.Server.Receive.Pickup;
+using Postwright.Server.Receive.Smtpd;
+using Postwright.Server.Route;
+
+namespace Postwright.Server.Master;
+
+/// <summary>
+/// The mail system, put together: what the mail process runs, and the single process, and the simulation. A message comes in
+/// through smtpd or pickup, goes through cleanup into the spool, and from there, by the queue manager, to a transport.
+/// <para>Two lives: the spool, the queue manager, the session server and the counts of sessions live as long as the process;
+/// everything that a configuration decides is a <see cref="MailGeneration"/>, which <see cref="ReloadAsync"/> replaces. Sessions and
+/// deliveries keep the generation that they began with.</para>
+/// </summary>
+public sealed class MailSystem : IAsyncDisposable
+{
+    private readonly MailSystemParts _parts;
+    private readonly Spool _spool;
+    private readonly QueueManager _queue;
+    private readonly SmtpdServer _sessions;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<string, SmtpdListener> _listeners = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SmtpdListener.Count> _counts = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private volatile MailGeneration _now;
+    private PickupService _pickup;
+    private CancellationTokenSource _pickupStop = new();
+    private Task _pickupRun = Task.CompletedTask;
+    private Task _queueRun = Task.CompletedTask;
+
+    private MailSystem(MailSystemParts parts, Spool spool, MailConfiguration configuration)
+    {
+        _parts = parts;
+        _spool = spool;
+        _queue = new QueueManager(
+            QueueManagerOptions.From(configuration), spool, new CurrentResolver(this), name => _now!.Transport(name), parts.Time, LogOf(parts, configuration, "qmgr"));
+        _now = new MailGeneration(configuration, parts, spool, _queue);
+        _sessions = new SmtpdServer(parts.Time);
+        _pickup = NewPickup(_now);
+    }
+
+    /// <summary>The queue manager, for the control socket.</summary>
+    public IQueueControl Queue => _queue;
+
+    /// <summary>The queue, for the control socket.</summary>
+    public IMessageStore Store => _spool;
+
+    /// <summary>The configuration in force.</summary>
+    public MailConfiguration Configuration => _now.Configuration;
+
+    /// <summary>Sessions that run.</summary>
+    public int SessionCount => _sessions.SessionCount;
+
+    /// <summary>
+    /// Opens the queue and builds everything, without listening yet. Null, with the reason logged as fatal, if the queue cannot
+    /// be opened or the configuration would fail open.
+    /// </summary>
+    public static async Task<MailSystem?> CreateAsync(MailConfiguration configuration, MailSystemParts parts)
+    {
+        MailLog log = LogOf(parts, configuration, "master");
+        Spool spool;
+        try
+        {
+            spool = await Spool.OpenAsync(SpoolOptionsOf(configuration), parts.Disk, parts.Chance, parts.Time, LogOf(parts, configuration, "qmgr"));
+        }
+        catch (Exception failure) when (failure is IOException or SpoolInUseException or DiskException)
+        {
+            log.Fatal($"open queue {configuration.GetString("queue_directory")}: {failure.Message}");
+            return null;
+        }
+
+        MailSystem system = new(parts, spool, configuration);
+        if (system._now.Errors.ToList() is not { Count: > 0 } errors)
+        {
+            return system;
+        }
+
+        errors.ForEach(log.Fatal);
+        await spool.DisposeAsync();
+        return null;
+    }
+
+    /// <summary>Begins: deliveries, pickup, then clients.</summary>
+    /// <param name="listeners">Sockets by key, with the service that each belongs to.</param>
+    public void Start(IEnumerable<ServiceListener> listeners)
+    {
+        _queueRun = _queue.RunAsync(new CurrentCleanup(this), _stop.Token);
+        _pickupRun = _pickup.RunAsync(_pickupStop.Token);
+        AddListeners(listeners);
+    }
+
+    /// <summary>Says that a local program has put something into maildrop.</summary>
+    public void WakePickup() => _pickup.Wake();
+
+    /// <summary>
+    /// Goes over to another configuration: new sessions, messages and deliveries follow it, running ones keep theirs.
+    /// False, with the reasons logged, if it would fail open: everything stays as it was then.
+    /// </summary>
+    public async Task<bool> ReloadAsync(MailConfiguration configuration, IEnumerable<ServiceListener> opened, IReadOnlyCollection<string> closed)
+    {
+        MailGeneration next = new(configuration, _parts, _spool, _queue);
+        if (next.Errors.ToList() is { Count: > 0 } errors)
+        {
+            errors.ForEach(next.Log.Fatal);
+            return false;
+        }
+
+        _now = next;
+        await _pickupStop.CancelAsync();
+        await _pickupRun;
+        _pickupStop.Dispose();
+        _pickupStop = new CancellationTokenSource();
+        _pickup = NewPickup(next);
+        _pickupRun = _pickup.RunAsync(_pickupStop.Token);
+        foreach (string key in closed)
+        {
+            if (_listeners.Remove(key, out SmtpdListener? gone))
+            {
+                await gone.DisposeAsync();
+            }
+        }
+
+        AddListeners(opened);
+        return true;
+    }
+
+    /// <summary>
+    /// Ends in order: no new clients, sessions get 421, pickup and the queue finish what is in hand, the spool closes.
+    /// </summary>
+    /// <param name="patience">How long sessions may take.</param>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        foreach (SmtpdListener listener in _listeners.Values)
+        {
+            await listener.DisposeAsync();
+        }
+
+        _listeners.Clear();
+        await _pickupStop.CancelAsync();
+        await _sessions.StopAsync(patience);
+        await _pickupRun;
+        await _stop.CancelAsync();
+        await _queueRun;
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await _sessions.DisposeAsync();
+        _queue.Dispose();
+        await _spool.DisposeAsync();
+        _pickupStop.Dispose();
+        _stop.Dispose();
+    }
+
+    private static MailLog LogOf(MailSystemParts parts, MailConfiguration configuration, string service) =>
+        new(parts.LogSink, $"{configuration.GetString("syslog_name")}/{service}", parts.ProcessNumber);
+
+    private static SpoolOptions SpoolOptionsOf(MailConfiguration configuration)
+    {
+        string queue = configuration.GetString("queue_directory");
+        return new SpoolOptions
+        {
+            Directory = Path.Combine(queue, "spool"),
+            CorruptDirectory = Path.Combine(queue, "corrupt"),
+            SegmentBytes = configuration.GetLong("spool_segment_size"),
+            InlineLimit = configuration.GetInt("spool_inline_limit"),
+            InlineMemoryLimit = configuration.GetLong("inline_memory_limit"),
+            CacheLimit = configuration.GetLong("spool_cache_limit"),
+            MinFree = configuration.GetLong("queue_minfree"),
+            CompactionRate = configuration.GetLong("spool_compaction_rate"),
+            LongQueueIds = configuration.GetBool("enable_long_queue_ids"),
+        };
+    }
+
+    private PickupService NewPickup(MailGeneration generation) => new(
+        PickupOptions.From(generation.Configuration, _parts.OwnerUid),
+        generation.Cleanup,
+        _spool.NewQueueId,
+        generation.Log.For("pickup", _parts.ProcessNumber),
+        _parts.Time);
+
+    private void AddListeners(IEnumerable<ServiceListener> listeners)
+    {
+        foreach (ServiceListener one in listeners)
+        {
+            if (!_counts.TryGetValue(one.Service, out SmtpdListener.Count? count))
+            {
+                _counts[one.Service] = count = new SmtpdListener.Count();
+            }
+
+            SmtpdListener listener = new(
+                one.Listener, _sessions, () => _now.SmtpdRows.GetValueOrDefault(one.Service), count, _parts.Time, _now.Log);
+            _listeners[one.Key] = listener;
+            listener.Start();
+        }
+    }
+
+    /// <summary>Resolution under the configuration of the moment: the queue manager outlives them.</summary>
+    private sealed class CurrentResolver(MailSystem system) : IAddressResolver
+    {
+        public ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken) =>
+            system._now.Resolver.ResolveAsync(sender, recipient, cancellationToken);
+    }
+
+    /// <summary>Cleanup under the configuration of the moment, for notices.</summary>
+    private sealed class CurrentCleanup(MailSystem system) : Cleanup.ICleanup
+    {
+        public Cleanup.ICleanupMessage Begin(Envelope envelope, Cleanup.CleanupOptions options) => system._now.Cleanup.Begin(envelope, options);
+    }
+}
+
+/// <summary>A listening socket handed to the mail system.</summary>
+/// <param name="Key">Its name, by which a reload closes it.</param>
+/// <param name="Service">The row's name.</param>
+/// <param name="Listener">The socket; owned by the mail system from now on.</param>
+public sealed record ServiceListener(string Key, string Service, IListener Listener);

@@ -1,0 +1,66 @@
+using Postwright.Core.Configuration;
+using Postwright.Server.Master;
+
+namespace Postwright.Commands;
+
+/// <summary>
+/// postfix check, and what start does before it starts: everything wrong in the configuration at once, missing directories
+/// made, wrong owners and modes warned of.
+/// </summary>
+internal static class PostfixCheck
+{
+    /// <summary>The command; 1 if start would refuse.</summary>
+    public static int Check(PostfixInstance instance)
+    {
+        if (!IsSound(instance))
+        {
+            return 1;
+        }
+
+        Warn(instance);
+        return 0;
+    }
+
+    /// <summary>Reports every error and makes missing directories; false if the mail system must not start.</summary>
+    public static bool IsSound(PostfixInstance instance)
+    {
+        bool sound = Report(instance.Configuration, instance.Log);
+        if (!InstanceDirectories.CreateMissing(instance.QueueDirectory, instance.DataDirectory, instance.Owners, out string? error))
+        {
+            instance.Log.Fatal($"unable to create missing queue directories: {error}");
+            sound = false;
+        }
+
+        return sound;
+    }
+
+    /// <summary>Logs every error and warning of a configuration; false if one of them is fatal.</summary>
+    public static bool Report(MailConfiguration configuration, Core.Logging.MailLog log)
+    {
+        bool sound = true;
+        foreach (ConfigurationError error in configuration.Errors)
+        {
+            sound &= !error.IsFatal;
+            Action<string> say = error.IsFatal ? log.Fatal : log.Warning;
+            say(error.ToString());
+        }
+
+        foreach (string error in MasterRows.Errors(configuration))
+        {
+            sound = false;
+            log.Fatal(error);
+        }
+
+        return sound;
+    }
+
+    /// <summary>Warns of owners and modes that let others change what they must not.</summary>
+    public static void Warn(PostfixInstance instance)
+    {
+        InstanceDirectories.Warn(instance.QueueDirectory, instance.DataDirectory, instance.Configuration.ConfigDirectory, instance.Owners, instance.Log);
+        if (!instance.IsSingle)
+        {
+            PostfixPermissions.WarnPrograms(instance);
+        }
+    }
+}
