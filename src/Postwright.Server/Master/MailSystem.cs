@@ -5,6 +5,7 @@ using Postwright.Server.Queue;
 using Postwright.Server.Queue.Spool;
 using Postwright.Server.Receive.Pickup;
 using Postwright.Server.Receive.Smtpd;
+using Postwright.Server.Report;
 using Postwright.Server.Route;
 
 namespace Postwright.Server.Master;
@@ -37,7 +38,13 @@ public sealed class MailSystem : IAsyncDisposable
         _parts = parts;
         _spool = spool;
         _queue = new QueueManager(
-            QueueManagerOptions.From(configuration), spool, new CurrentResolver(this), name => _now!.Transport(name), parts.Time, LogOf(parts, configuration, "qmgr"));
+            QueueManagerOptions.From(configuration),
+            ReportOptions.From(configuration),
+            spool,
+            new CurrentResolver(this),
+            name => _now!.Transport(name),
+            parts.Time,
+            LogOf(parts, configuration, "qmgr"));
         _now = new MailGeneration(configuration, parts, spool, _queue);
         _sessions = new SmtpdServer(parts.Time);
         _pickup = NewPickup(_now);
