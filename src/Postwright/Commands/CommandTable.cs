@@ -15,8 +15,8 @@ internal static class CommandTable
         ["postalias"] = PostaliasCommand.Run,
         ["postconf"] = PostconfCommand.Run,
         ["postdrop"] = Postdrop.Run,
-        ["postmap"] = PostmapCommand.Run,
         ["postfix"] = PostfixCommand.Run,
+        ["postmap"] = PostmapCommand.Run,
         ["sendmail"] = SendmailCommand.Run,
         ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };
