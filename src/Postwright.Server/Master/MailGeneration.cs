@@ -32,6 +32,7 @@ internal sealed class MailGeneration
         Log = new MailLog(parts.LogSink, configuration.GetString("syslog_name") + "/master", parts.ProcessNumber);
         TableRegistry tables = new(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance);
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
+        Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));
         Resolver = resolver;
         Cleanup = new CleanupService(
@@ -59,6 +60,9 @@ internal sealed class MailGeneration
 
     /// <summary>Chooses transports.</summary>
     public IAddressResolver Resolver { get; }
+
+    /// <summary>Completes addresses.</summary>
+    public IAddressRewriter Rewriter { get; }
 
     /// <summary>Takes messages in.</summary>
     public CleanupService Cleanup { get; }

@@ -41,7 +41,8 @@ public sealed class MailSystem : IAsyncDisposable
             QueueManagerOptions.From(configuration),
             ReportOptions.From(configuration),
             spool,
-            new CurrentResolver(this),
+            new CurrentRouting(this),
+            new CurrentRouting(this),
             name => _now!.Transport(name),
             parts.Time,
             LogOf(parts, configuration, "qmgr"));
@@ -207,11 +208,13 @@ public sealed class MailSystem : IAsyncDisposable
         }
     }
 
-    /// <summary>Resolution under the configuration of the moment: the queue manager outlives them.</summary>
-    private sealed class CurrentResolver(MailSystem system) : IAddressResolver
+    /// <summary>Rewriting and resolution under the configuration of the moment: the queue manager outlives them.</summary>
+    private sealed class CurrentRouting(MailSystem system) : IAddressResolver, IAddressRewriter
     {
         public ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken) =>
             system._now.Resolver.ResolveAsync(sender, recipient, cancellationToken);
+
+        public string Rewrite(string address) => system._now.Rewriter.Rewrite(address);
     }
 
     /// <summary>Cleanup under the configuration of the moment, for notices.</summary>
