@@ -17,6 +17,26 @@ internal static partial class ProcessIdentity
     /// <summary>True in a set-gid or set-uid program, unless root itself runs it: what the caller says is then not to be trusted.</summary>
     internal static bool LendsPrivileges => EffectiveUser != 0 && (RealUser != EffectiveUser || GetGid() != EffectiveGroup);
 
+    /// <summary>Gives root's rights up for good, in every thread. False if that is refused, or did not take effect.</summary>
+    internal static unsafe bool Become(uint uid, uint gid)
+    {
+        if (SetGroups(1, &gid) != 0 || SetGid(gid) != 0 || SetUid(uid) != 0)
+        {
+            return false;
+        }
+
+        return RealUser == uid && EffectiveUser == uid && EffectiveGroup == gid;
+    }
+
+    [LibraryImport("libc", EntryPoint = "setgroups")]
+    private static unsafe partial int SetGroups(nuint count, uint* groups);
+
+    [LibraryImport("libc", EntryPoint = "setgid")]
+    private static partial int SetGid(uint gid);
+
+    [LibraryImport("libc", EntryPoint = "setuid")]
+    private static partial int SetUid(uint uid);
+
     [LibraryImport("libc", EntryPoint = "getuid")]
     private static partial uint GetUid();
 

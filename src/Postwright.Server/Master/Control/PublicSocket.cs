@@ -1,0 +1,26 @@
+using System.Net.Sockets;
+using Postwright.Core.Seams;
+
+namespace Postwright.Server.Master.Control;
+
+/// <summary>
+/// Listens on a unix-domain socket in the queue's public directory. The directory's mode says who may reach it (root, the mail
+/// system and the set-gid programs), so the socket itself is open, as Postfix's are. A socket left from an earlier run is replaced:
+/// the caller holds the spool's lock, so nobody else listens there.
+/// </summary>
+internal static class PublicSocket
+{
+    private const UnixFileMode Everybody = (UnixFileMode)0b110_110_110;
+
+    /// <summary>Listens.</summary>
+    /// <exception cref="SocketException">The socket cannot be made.</exception>
+    /// <exception cref="IOException">What is in its place cannot be removed.</exception>
+    public static IListener Listen(INetwork network, string path)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.Delete(path);
+        IListener listener = network.Listen(new UnixDomainSocketEndPoint(path));
+        File.SetUnixFileMode(path, Everybody);
+        return listener;
+    }
+}
