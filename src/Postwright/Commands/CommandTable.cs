@@ -13,11 +13,16 @@ internal static class CommandTable
         ["mailq"] = SendmailCommand.RunMailq,
         ["newaliases"] = SendmailCommand.RunNewaliases,
         ["postalias"] = PostaliasCommand.Run,
+        ["postcat"] = Postcat.Run,
         ["postconf"] = PostconfCommand.Run,
         ["postdrop"] = Postdrop.Run,
         ["postfix"] = PostfixCommand.Run,
+        ["postlog"] = Postlog.Run,
         ["postmap"] = PostmapCommand.Run,
+        ["postqueue"] = Postqueue.Run,
+        ["postsuper"] = Postsuper.Run,
         ["sendmail"] = SendmailCommand.Run,
+        ["showq"] = Showq.Run,
         ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };
 

@@ -116,7 +116,7 @@ internal sealed class HeaderRecipients(RecordWriter records, int lineLimit, int 
     }
 
     /// <summary>Where a header's colon is: after a name of visible characters and perhaps white space (RFC 5322, 2.2); null if this is none.</summary>
-    private static int? ColonOf(ReadOnlySpan<byte> text)
+    internal static int? ColonOf(ReadOnlySpan<byte> text)
     {
         int at = 0;
         while (at < text.Length && text[at] is > 32 and < 127 and not (byte)':')

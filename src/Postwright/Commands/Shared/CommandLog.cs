@@ -9,13 +9,7 @@ internal static class CommandLog
     /// <summary>Opens the log and gives it to <paramref name="messages"/>. Null where it cannot be opened: a command works without.</summary>
     public static IDisposable? Open(MailConfiguration configuration, CommandMessages messages)
     {
-        MailLogOptions options = new(
-            configuration.GetString("maillog_file"),
-            configuration.GetList("maillog_file_prefixes"),
-            Convert.ToInt32(configuration.GetString("maillog_file_permissions"), 8),
-            configuration.GetString("syslog_facility"),
-            configuration.GetString("myhostname"));
-        if (MailLogDestination.Open(options, TimeProvider.System, out _) is not { } destination)
+        if (Destination(configuration) is not { } destination)
         {
             return null;
         }
@@ -23,4 +17,14 @@ internal static class CommandLog
         messages.LogTo(new MailLog(destination, $"{configuration.GetString("syslog_name")}/{messages.Program}", Environment.ProcessId));
         return destination;
     }
+
+    /// <summary>maillog_file or syslog; null where it cannot be opened.</summary>
+    public static MailLogDestination? Destination(MailConfiguration configuration) => MailLogDestination.Open(
+        new MailLogOptions(
+            configuration.GetString("maillog_file"),
+            configuration.GetList("maillog_file_prefixes"),
+            Convert.ToInt32(configuration.GetString("maillog_file_permissions"), 8),
+            configuration.GetString("syslog_facility"),
+            configuration.GetString("myhostname")),
+        TimeProvider.System, out _);
 }

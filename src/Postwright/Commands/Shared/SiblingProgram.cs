@@ -36,6 +36,15 @@ internal static class SiblingProgram
         return start;
     }
 
+    /// <summary>How to start a part of the multi-call program that has no name of its own.</summary>
+    public static ProcessStartInfo FindMultiCall(MailConfiguration configuration, string part)
+    {
+        string? own = Path.GetDirectoryName(Environment.ProcessPath);
+        string beside = Path.Combine(own ?? "/", "postwright");
+        string path = File.Exists(beside) ? beside : Path.Combine(configuration.GetString("command_directory"), "postwright");
+        return new ProcessStartInfo(path, [part]) { UseShellExecute = false };
+    }
+
     /// <summary>Tells the other command which configuration counts, unless it is the default one.</summary>
     public static void AddConfiguration(ProcessStartInfo start, MailConfiguration configuration)
     {
