@@ -1,5 +1,7 @@
 using Postwright.Protocol.Mail;
+using Postwright.Server.Deliver;
 using Postwright.Server.Queue.Scheduling;
+using Postwright.Server.Report;
 using Postwright.Server.Route;
 
 namespace Postwright.Server.Queue;
@@ -242,7 +244,16 @@ public sealed partial class QueueManager
         LogActive(message);
         for (int i = 0; i < message.Progress.Length; i++)
         {
-            if (message.Routes[i] is { } route)
+            if (message.Routes[i] is not { } route)
+            {
+                continue;
+            }
+
+            if (message.ForceExpire)
+            {
+                GiveUp(message, i, route);
+            }
+            else
             {
                 Schedule(message, i, route);
             }
@@ -257,6 +268,23 @@ public sealed partial class QueueManager
         {
             _entered.Add(message);
         }
+    }
+
+    /// <summary>An expired message is not tried: its recipients fail with the reason they last waited for.</summary>
+    private static void GiveUp(ActiveMessage message, int index, ResolvedAddress route)
+    {
+        RecipientState state = message.Stored!.States[index];
+        bool waited = state.DelayReason.Length > 0;
+        RecipientResult result = new(
+            index,
+            DeliveryStatus.Deferred,
+            waited && state.DelayDsn.Length > 0 ? state.DelayDsn : "4.7.0",
+            waited ? state.DelayReason : "message is administratively expired",
+            "none");
+        message.Open--;
+        message.Progress[index] = RecipientProgress.Deferred;
+        message.Reports ??= [];
+        message.Reports.Add(new RecipientReport(message.Recipients[index], route.Address, result));
     }
 
     private void LogActive(ActiveMessage message)

@@ -62,7 +62,7 @@ public sealed partial class QueueManager
     private void Expire(ActiveMessage message, TimeSpan age)
     {
         TimeSpan lifetime = message.Envelope.Sender.Length == 0 ? _options.BounceLifetime : _options.MaximalLifetime;
-        if (_options.SoftBounce || (age < lifetime && !message.ForceExpire))
+        if (!message.ForceExpire && (_options.SoftBounce || age < lifetime))
         {
             return;
         }

@@ -1,4 +1,6 @@
 using Postwright.Core.Logging;
+using Postwright.Core.Posix;
+using Postwright.Protocol.Mail;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue.Scheduling;
 
@@ -92,8 +94,11 @@ public sealed partial class QueueManager
             MaildropKey = "",
             Hold = false,
         };
-        log.For("pickup", log.Number).Info($"{envelope.QueueId}: uid=0 from=<{envelope.Sender}> orig_id={queueId}");
+        uint user = Identity.EffectiveUser;
+        log.For("pickup", log.Number).Info($"{envelope.QueueId}: uid={user} from=<{AddressText.ToExternal(envelope.Sender)}> orig_id={queueId}");
         using ICleanupMessage message = _cleanup.Begin(envelope, CleanupOptions.VirtualAliases);
+        string date = MailDate.Format(_time.GetUtcNow(), _time.LocalTimeZone);
+        await message.WriteAsync(_reports.ReceivedHeader(envelope.QueueId, date, $", from userid {user}"), cancellationToken);
         await CopyContentAsync(stored.Content, message, cancellationToken);
         CleanupStatus status = await message.FinishAsync(cancellationToken);
         if (status is CleanupStatus.Queued or CleanupStatus.Discarded)

@@ -37,10 +37,16 @@ public sealed record ReportOptions
     /// <summary>delay_notice_recipient when notify_classes has delay, else null.</summary>
     public string? DelayCopyTo { get; init; }
 
+    /// <summary>The Received: of a message that is made of another.</summary>
+    internal byte[] ReceivedHeader(string queueId, string date, string from = "") =>
+        Encoding.UTF8.GetBytes($"Received: by {MyHostName} ({MailName}{from})\r\n\tid {queueId}; {date}\r\n");
+
     /// <summary>The header fields of a message that an alias made of another: Received:, and where it was delivered to so far.</summary>
-    internal byte[] TraceHeaders(string queueId, string date, IReadOnlyList<string> deliveredTo) => Encoding.UTF8.GetBytes(
-        $"Received: by {MyHostName} ({MailName})\r\n\tid {queueId}; {date}\r\n"
-        + string.Concat(deliveredTo.Select(address => $"Delivered-To: {AddressText.ToExternal(address)}\r\n")));
+    internal byte[] TraceHeaders(string queueId, string date, IReadOnlyList<string> deliveredTo) =>
+    [
+        .. ReceivedHeader(queueId, date),
+        .. Encoding.UTF8.GetBytes(string.Concat(deliveredTo.Select(address => $"Delivered-To: {AddressText.ToExternal(address)}\r\n"))),
+    ];
 
     /// <summary>Reads the settings.</summary>
     public static ReportOptions From(MailConfiguration configuration)

@@ -10,7 +10,7 @@ namespace Postwright.Server.Queue.Scheduling;
 internal sealed class Destination(TransportQueue transport, string key, string nextHop)
 {
     private double _success;
-    private double _failure;
+    private double _failure = 1;
     private double _failedCohorts;
 
     /// <summary>The transport.</summary>
@@ -72,7 +72,7 @@ internal sealed class Destination(TransportQueue transport, string key, string n
         {
             Window++;
             _success--;
-            _failure = 0;
+            _failure = 1;
         }
 
         if (limit != 0 && Window > limit)
@@ -116,7 +116,8 @@ internal sealed class Destination(TransportQueue transport, string key, string n
     {
         Dead = null;
         Window = InitialWindow(transport.Limits);
-        _success = _failure = _failedCohorts = 0;
+        _success = _failedCohorts = 0;
+        _failure = 1;
     }
 
     private static int InitialWindow(TransportLimits limits) =>
