@@ -96,7 +96,8 @@ internal static class CommandDelivery
         string reason = (words ?? $"Command died with status {code}: \"{command}\"") + tail;
         if (SystemExits.LeadingDsn(output) is { } own)
         {
-            (dsn, reason) = (own, output[own.Length..].TrimStart());
+            // A command that fails cannot say "delivered": Postfix makes 5.0.0 of such a code.
+            (dsn, reason) = (own[0] == '2' ? "5.0.0" : own, output[own.Length..].TrimStart());
         }
 
         return dsn[0] == '4' ? context.Defer(dsn, reason) : context.Bounce(dsn, reason);

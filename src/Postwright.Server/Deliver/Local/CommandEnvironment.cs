@@ -39,7 +39,7 @@ internal static class CommandEnvironment
         Set("EXTENSION", context.Parts.Extension);
         Set("DOMAIN", context.Parts.Domain);
         Set("RECIPIENT", context.Recipient.Address);
-        environment.Add($"SENDER={LocalContext.Censor(context.Sender.Length == 0 ? "MAILER-DAEMON" : context.Sender, context.Options.CommandExpansionFilter)}");
+        environment.Add($"SENDER={LocalContext.Censor(context.Sender, context.Options.CommandExpansionFilter)}");
         Set("ORIGINAL_RECIPIENT", context.Recipient.OriginalAddress);
         Set("CLIENT_HOSTNAME", origin.ClientName);
         Set("CLIENT_ADDRESS", origin.ClientAddress);

@@ -28,13 +28,13 @@ internal static class SystemExits
         _ => ("5.3.0", null),
     };
 
-    /// <summary>The code of RFC 3463 at the front of a text, a class of 4 or 5; null if there is none.</summary>
+    /// <summary>The code of RFC 3463 at the front of a text, a class of 2, 4 or 5; null if there is none.</summary>
     public static string? LeadingDsn(string text)
     {
         int end = text.AsSpan().IndexOfAnyExcept(CodeCharacters);
         string code = end < 0 ? text : text[..end];
         string[] parts = code.Split('.');
-        return parts is [['4' or '5'], { Length: >= 1 and <= 3 }, { Length: >= 1 and <= 3 }] && (end < 0 || char.IsWhiteSpace(text[end]))
+        return parts is [['2' or '4' or '5'], { Length: >= 1 and <= 3 }, { Length: >= 1 and <= 3 }] && (end < 0 || char.IsWhiteSpace(text[end]))
             ? code
             : null;
     }
