@@ -7,7 +7,7 @@ namespace Postwright.Core.Configuration;
 /// The defaults that are found on the machine: myhostname (the host's name, completed by mydomain), mydomain (myhostname
 /// without its first label), mynetworks (from mynetworks_style and the interfaces that inet_interfaces names).
 /// </summary>
-internal sealed class DerivedDefaults(MailConfiguration configuration, HostFacts host)
+internal sealed class DerivedDefaults(MailConfiguration configuration, Lazy<HostFacts> facts)
 {
     private const string NoDomain = "localdomain";
 
@@ -17,18 +17,19 @@ internal sealed class DerivedDefaults(MailConfiguration configuration, HostFacts
         "mydomain" => MyDomain(),
         "mynetworks" => MyNetworks(),
         "process_id" => Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        "process_name" => facts.Value.ProcessName,
         _ => null,
     };
 
     private string MyHostName()
     {
-        if (host.HostName.Contains('.', StringComparison.Ordinal))
+        if (facts.Value.HostName.Contains('.', StringComparison.Ordinal))
         {
-            return host.HostName;
+            return facts.Value.HostName;
         }
 
         string domain = configuration.IsSet("mydomain") ? configuration.GetString("mydomain") : NoDomain;
-        return $"{host.HostName}.{domain}";
+        return $"{facts.Value.HostName}.{domain}";
     }
 
     private string MyDomain()
@@ -52,17 +53,20 @@ internal sealed class DerivedDefaults(MailConfiguration configuration, HostFacts
         bool all = protocols.Contains("all", StringComparer.OrdinalIgnoreCase);
         bool v4 = all || protocols.Contains("ipv4", StringComparer.OrdinalIgnoreCase);
         bool v6 = all || protocols.Contains("ipv6", StringComparer.OrdinalIgnoreCase);
-        IReadOnlyList<string> wanted = configuration.GetList("inet_interfaces");
-        return [.. host.Addresses.Where(a =>
-            (a.Address.AddressFamily == AddressFamily.InterNetwork ? v4 : v6)
-            && wanted.Any(w => Selects(w, a.Address)))];
+        var wanted = new HashSet<IPAddress>();
+        foreach (string element in configuration.GetList("inet_interfaces"))
+        {
+            wanted.UnionWith(Selected(element));
+        }
+
+        return [.. facts.Value.Addresses.Where(a => (a.Address.AddressFamily == AddressFamily.InterNetwork ? v4 : v6) && wanted.Contains(a.Address))];
     }
 
-    private static bool Selects(string interfaces, IPAddress address) => interfaces.ToLowerInvariant() switch
+    private IEnumerable<IPAddress> Selected(string element) => element.ToLowerInvariant() switch
     {
-        "all" => true,
-        "loopback-only" or "localhost" => IPAddress.IsLoopback(address),
-        _ => IPAddress.TryParse(interfaces.Trim('[', ']'), out IPAddress? one) && one.Equals(address),
+        "all" => facts.Value.Addresses.Select(a => a.Address),
+        "loopback-only" => facts.Value.Addresses.Select(a => a.Address).Where(IPAddress.IsLoopback),
+        _ => IPAddress.TryParse(element.Trim('[', ']'), out IPAddress? one) ? [one] : facts.Value.Resolve?.Invoke(element) ?? [],
     };
 
     private static string Network(InterfaceAddress own, string style)

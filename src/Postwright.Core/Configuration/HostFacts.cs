@@ -8,13 +8,17 @@ namespace Postwright.Core.Configuration;
 public readonly record struct InterfaceAddress(IPAddress Address, int PrefixLength);
 
 /// <summary>
-/// What defaults are derived from: the machine's name and its addresses. Read once per configuration, so that a reload sees a
-/// new name; tests pass their own.
+/// What defaults are derived from: the machine's name, its addresses, and how names in inet_interfaces resolve. Found when a
+/// configuration first needs them, so that a reload sees a new name; tests pass their own.
 /// </summary>
 /// <param name="HostName">The kernel's host name, completed or not.</param>
 /// <param name="Addresses">IPv4 addresses first, in the order of the interfaces.</param>
-public sealed record HostFacts(string HostName, IReadOnlyList<InterfaceAddress> Addresses)
+/// <param name="Resolve">The addresses of a name in inet_interfaces; none when it has none or cannot be asked.</param>
+public sealed record HostFacts(string HostName, IReadOnlyList<InterfaceAddress> Addresses, Func<string, IReadOnlyList<IPAddress>>? Resolve = null)
 {
+    /// <summary>What <c>$process_name</c> is.</summary>
+    public string ProcessName { get; init; } = Path.GetFileName(Environment.ProcessPath) ?? "";
+
     /// <summary>The facts of the machine this runs on.</summary>
     public static HostFacts OfThisMachine()
     {
@@ -25,6 +29,7 @@ public sealed record HostFacts(string HostName, IReadOnlyList<InterfaceAddress> 
             {
                 foreach (UnicastIPAddressInformation address in one.GetIPProperties().UnicastAddresses)
                 {
+                    // Without the scope number, which no configuration names.
                     IPAddress plain = address.Address.AddressFamily == AddressFamily.InterNetworkV6
                         ? new IPAddress(address.Address.GetAddressBytes())
                         : address.Address;
@@ -39,6 +44,19 @@ public sealed record HostFacts(string HostName, IReadOnlyList<InterfaceAddress> 
 
         return new HostFacts(
             Environment.MachineName,
-            [.. addresses.OrderBy(a => a.Address.AddressFamily == AddressFamily.InterNetwork ? 0 : 1)]);
+            [.. addresses.OrderBy(a => a.Address.AddressFamily == AddressFamily.InterNetwork ? 0 : 1)],
+            ResolveHere);
+    }
+
+    private static IPAddress[] ResolveHere(string name)
+    {
+        try
+        {
+            return Dns.GetHostAddresses(name);
+        }
+        catch (Exception failure) when (failure is SocketException or ArgumentException)
+        {
+            return [];
+        }
     }
 }

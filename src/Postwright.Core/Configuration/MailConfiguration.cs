@@ -12,7 +12,7 @@ public sealed class MailConfiguration
 {
     private readonly Dictionary<string, Setting> _settings;
     private readonly DerivedDefaults _derived;
-    private readonly HostFacts _host;
+    private readonly Lazy<HostFacts> _host;
     private readonly List<ConfigurationError> _errors;
     private readonly Lock _errorsLock = new();
 
@@ -20,7 +20,7 @@ public sealed class MailConfiguration
         string configDirectory,
         Dictionary<string, Setting> settings,
         IReadOnlyList<MasterService> rows,
-        HostFacts host,
+        Lazy<HostFacts> host,
         IEnumerable<ConfigurationError> errors)
     {
         ConfigDirectory = configDirectory;
@@ -64,7 +64,7 @@ public sealed class MailConfiguration
         var errors = new List<ConfigurationError>();
         string main = ReadFile(Path.Combine(configDirectory, "main.cf"), errors);
         string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
-        return Build(configDirectory, main, master, host ?? HostFacts.OfThisMachine(), errors);
+        return Build(configDirectory, main, master, Facts(host), errors);
     }
 
     /// <summary>The defaults, main.cf left out: master.cf alone decides which per-service parameters there are.</summary>
@@ -72,7 +72,7 @@ public sealed class MailConfiguration
     {
         var errors = new List<ConfigurationError>();
         string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
-        return Build(configDirectory, "", master, host ?? HostFacts.OfThisMachine(), errors);
+        return Build(configDirectory, "", master, Facts(host), errors);
     }
 
     /// <summary>Reads a configuration from text, for tests and for tools that have it in hand.</summary>
@@ -81,7 +81,7 @@ public sealed class MailConfiguration
     /// <param name="host">What the machine is called and which addresses it has; null for the real ones.</param>
     /// <param name="configDirectory">The directory to name in messages.</param>
     public static MailConfiguration FromText(string mainCf, string? masterCf = null, HostFacts? host = null, string configDirectory = "/etc/postfix")
-        => Build(configDirectory, mainCf, masterCf ?? "", host ?? HostFacts.OfThisMachine(), []);
+        => Build(configDirectory, mainCf, masterCf ?? "", Facts(host), []);
 
     /// <summary>The same with <c>-o name=value</c> settings on top, whose file is named <c>-o</c>.</summary>
     public MailConfiguration WithOverrides(IEnumerable<KeyValuePair<string, string>> overrides)
@@ -187,7 +187,9 @@ public sealed class MailConfiguration
     /// <summary>The unexpanded default, found on the machine where it is derived.</summary>
     internal string DefaultOf(ParameterDefinition row) => _derived.Find(row.Name) ?? row.Default;
 
-    private static MailConfiguration Build(string directory, string main, string master, HostFacts host, List<ConfigurationError> errors)
+    private static Lazy<HostFacts> Facts(HostFacts? host) => host is null ? new Lazy<HostFacts>(HostFacts.OfThisMachine) : new Lazy<HostFacts>(host);
+
+    private static MailConfiguration Build(string directory, string main, string master, Lazy<HostFacts> host, List<ConfigurationError> errors)
     {
         Dictionary<string, Setting> settings = MainCf.Parse(main, Path.Combine(directory, "main.cf"), errors);
         IReadOnlyList<MasterService> services = MasterCf.Parse(master, Path.Combine(directory, "master.cf"), errors);
@@ -196,17 +198,12 @@ public sealed class MailConfiguration
 
     private static string ReadFile(string path, List<ConfigurationError> errors)
     {
-        try
+        if (ConfigurationFile.Read(path, out string text) is { } trouble)
         {
-            return File.ReadAllText(path);
+            errors.Add(new ConfigurationError(path, 0, $"open {path}: {trouble}"));
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            string reason = failure is FileNotFoundException or DirectoryNotFoundException ? "No such file or directory"
-                : failure is UnauthorizedAccessException ? "Permission denied" : failure.Message;
-            errors.Add(new ConfigurationError(path, 0, $"open {path}: {reason}"));
-            return "";
-        }
+
+        return text;
     }
 
     private static ParameterDefinition Row(string name)

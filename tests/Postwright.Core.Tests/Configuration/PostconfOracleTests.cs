@@ -59,7 +59,9 @@ public sealed class PostconfOracleTests
         "-M", "-Mf", "-Mx", "-Mfx", "-M smtp", "-M smtp/inet", "-M */unix", "-M nosuch", "-M smtp/fifo slow/unix",
         "-F", "-Ff", "-Fh smtp", "-FH slow", "-F smtp/inet/chroot", "-F */*/command", "-F nosuch/unix",
         "-P", "-Pf", "-Px", "-Ph submission", "-PH submission", "-P submission/inet/mynetworks", "-P */*/syslog_name",
-        "-l", "-hH", "-dn", "-MP", "-C bogus",
+        "mynetworks", "-x -o mynetworks_style=host mynetworks", "-x -o mynetworks_style=class mynetworks", "-o inet_protocols=ipv4 mynetworks",
+        "-o inet_interfaces=loopback-only mynetworks", "-o inet_interfaces=localhost mynetworks", "-o inet_interfaces=127.0.0.1 mynetworks",
+        "-o mydomain=example.net mydomain", "-l", "-hH", "-dn", "-MP", "-C bogus",
     ];
 
     private static readonly string[] Edits =

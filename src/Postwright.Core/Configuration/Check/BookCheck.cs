@@ -10,8 +10,6 @@ internal static class BookCheck
     /// <summary>More of the same says nothing new.</summary>
     private const int LinesPerFile = 20;
 
-    private const long LargestSource = 16 << 20;
-
     public static void Run(MailConfiguration configuration, CheckReport report)
     {
         IReadOnlyList<string> parents = configuration.GetList("parent_domain_matches_subdomains");
@@ -94,18 +92,9 @@ internal static class BookCheck
 
     private static IEnumerable<(string Key, string Value, int Line)> Lines(string path)
     {
-        string text;
-        try
+        if (ConfigurationFile.Read(path, out string text) is not null)
         {
-            if (new FileInfo(path) is { Exists: true, Length: > LargestSource })
-            {
-                yield break;
-            }
-
-            text = File.ReadAllText(path);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
+            // That it cannot be read is told elsewhere.
             yield break;
         }
 

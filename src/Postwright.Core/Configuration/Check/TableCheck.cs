@@ -5,7 +5,7 @@ namespace Postwright.Core.Configuration.Check;
 
 /// <summary>
 /// Tables and files that values name: types that cannot be opened, files that are not there, databases older than their source;
-/// and address patterns that match nothing. All of it warns: a table that cannot be asked defers mail, it lets none through.
+/// and address patterns that match nothing. What is not implemented opens no table. All of it warns: a table that cannot be asked defers mail, it lets none through.
 /// </summary>
 internal static class TableCheck
 {
@@ -16,7 +16,7 @@ internal static class TableCheck
     {
         foreach (Setting setting in scope.Settings)
         {
-            if (ParameterTable.Find(setting.Name) is not { Kind: not ParameterKind.Raw } row)
+            if (ParameterTable.Find(setting.Name) is not { Kind: not ParameterKind.Raw, Support: ParameterSupport.Implemented } row)
             {
                 continue;
             }

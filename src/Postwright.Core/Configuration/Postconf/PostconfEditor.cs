@@ -1,3 +1,4 @@
+using System.Text;
 using Postwright.Core.Seams;
 
 namespace Postwright.Core.Configuration.Postconf;
@@ -40,14 +41,16 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
         }
 
         string path = $"{directory}/{(options.IsMaster ? "master.cf" : "main.cf")}";
-        string old;
-        try
+        if (ConfigurationFile.ReadBytes(path, out byte[] bytes) is { } reason)
         {
-            old = File.ReadAllText(path);
+            return $"open {path} for reading: {reason}";
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+
+        // A byte a character: what is not edited stays as it is, whatever its encoding.
+        string old = Encoding.Latin1.GetString(bytes);
+        for (int i = 0; i < options.Names.Count; i++)
         {
-            return $"open {path} for reading: {Reason(failure)}";
+            options.Names[i] = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(options.Names[i]));
         }
 
         string? trouble = options.IsMaster
@@ -66,7 +69,7 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
             using (IDiskFile file = disk.Open(temporary, DiskOpen.CreateNew))
             {
                 File.SetUnixFileMode(temporary, File.GetUnixFileMode(path));
-                file.Write(System.Text.Encoding.UTF8.GetBytes(text), 0);
+                file.Write(Encoding.Latin1.GetBytes(text), 0);
                 file.Sync();
             }
 
@@ -76,14 +79,7 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
         }
         catch (Exception failure) when (failure is DiskException or IOException or UnauthorizedAccessException)
         {
-            return $"write {temporary}: {Reason(failure)}";
+            return $"write {temporary}: {ConfigurationFile.Reason(failure)}";
         }
     }
-
-    private static string Reason(Exception failure) => failure switch
-    {
-        FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
-        UnauthorizedAccessException => "Permission denied",
-        _ => failure.Message,
-    };
 }

@@ -7,7 +7,7 @@ namespace Postwright.Core.Configuration.Postconf;
 internal sealed class PostconfOptions
 {
     private const string WithValue = "cCoT";
-    private const string Flags = "aAbdefFhHjlmMnpPqtvxX#E";
+    private const string Flags = "aAbdefFhHjlmMnpPqtvxX#";
 
     /// <summary>The option letters that were given.</summary>
     public HashSet<char> Given { get; } = [];

@@ -58,8 +58,7 @@ internal sealed class PostconfParameters(MailConfiguration configuration, Parame
         }
 
         ParameterDefinition? row = usage.FindRow(name);
-        string value = name == "process_name" ? "postconf"
-            : options.Has('d') && row is not null ? configuration.DefaultOf(row)
+        string value = options.Has('d') && row is not null ? configuration.DefaultOf(row)
             : row is not null ? configuration.GetUnexpanded(name)
             : usage.UserParameters[name];
         if (options.Has('x') && row?.Kind != ParameterKind.Raw)

@@ -17,6 +17,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 {
     private const string DefaultDirectory = "/etc/postfix";
 
+    private readonly HostFacts _host = (host ?? HostFacts.OfThisMachine()) with { ProcessName = "postconf" };
     private bool _quiet;
 
     /// <summary>Runs one command line; the exit code.</summary>
@@ -32,6 +33,11 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 
         _quiet = options.Has('q');
         string directory = options.ConfigDirectory ?? environmentDirectory ?? DefaultDirectory;
+        if (options.Has('b') || options.Has('t'))
+        {
+            return Fatal("bounce templates cannot be shown");
+        }
+
         if (ShowFacility(options))
         {
             return 0;
@@ -76,19 +82,14 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
     {
         // Defaults need no file at all.
         bool defaults = options.Has('d') && !options.IsMaster;
-        if (!defaults && options.Has('t'))
-        {
-            return Fatal("bounce templates cannot be shown");
-        }
-
         if (!defaults && !File.Exists(Path.Combine(directory, "main.cf")))
         {
             return Fatal($"open {directory}/main.cf: No such file or directory");
         }
 
         MailConfiguration configuration = defaults
-            ? MailConfiguration.LoadDefaults(directory, host)
-            : MailConfiguration.Load(directory, host);
+            ? MailConfiguration.LoadDefaults(directory, _host)
+            : MailConfiguration.Load(directory, _host);
         int fatal = ReportErrors(configuration);
         if (fatal > 0)
         {

@@ -1,0 +1,75 @@
+using System.Text;
+
+namespace Postwright.Core.Configuration;
+
+/// <summary>
+/// Reads main.cf, master.cf and tables' sources: as UTF-8, and where the bytes are none, each byte as one character, so that
+/// nothing is lost. A file that is too large, absent or closed to us is an answer, not an exception.
+/// </summary>
+internal static class ConfigurationFile
+{
+    /// <summary>No configuration comes near it; a device or a log named by mistake does.</summary>
+    public const int LargestSize = 16 << 20;
+
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>The text; the answer is the reason of a failure in the system's words, or null.</summary>
+    public static string? Read(string path, out string text)
+    {
+        text = "";
+        string? trouble = ReadBytes(path, out byte[] bytes);
+        if (trouble is null)
+        {
+            try
+            {
+                text = Strict.GetString(bytes);
+            }
+            catch (DecoderFallbackException)
+            {
+                text = Encoding.Latin1.GetString(bytes);
+            }
+        }
+
+        return trouble;
+    }
+
+    /// <summary>The bytes; the answer is the reason of a failure in the system's words, or null.</summary>
+    public static string? ReadBytes(string path, out byte[] bytes)
+    {
+        bytes = [];
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            if (file.Length > LargestSize)
+            {
+                return $"File too large: more than {LargestSize} bytes";
+            }
+
+            using var content = new MemoryStream();
+            byte[] buffer = new byte[64 * 1024];
+            for (int count; (count = file.Read(buffer)) > 0;)
+            {
+                content.Write(buffer, 0, count);
+                if (content.Length > LargestSize)
+                {
+                    return $"File too large: more than {LargestSize} bytes";
+                }
+            }
+
+            bytes = content.ToArray();
+            return null;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            return Reason(failure);
+        }
+    }
+
+    /// <summary>A failure in the system's words.</summary>
+    public static string Reason(Exception failure) => failure switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
+        UnauthorizedAccessException => "Permission denied",
+        _ => failure.Message,
+    };
+}
