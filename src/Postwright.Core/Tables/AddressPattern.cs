@@ -72,6 +72,10 @@ internal readonly struct AddressPattern
         return new IPAddress(bytes);
     }
 
+    /// <summary>True when <paramref name="address"/> is of the block's kind, IPv4 or IPv6.</summary>
+    public bool IsFamilyOf(IPAddress address) =>
+        _net.Length == (address.AddressFamily == AddressFamily.InterNetworkV6 ? 16 : 4);
+
     /// <summary>Is <paramref name="address"/> in the block? Families never match each other.</summary>
     public bool Contains(IPAddress address)
     {

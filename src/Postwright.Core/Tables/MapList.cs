@@ -32,8 +32,9 @@ public sealed class MapList
     /// <param name="registry">Owner of the tables.</param>
     /// <param name="tables">The parameter's value.</param>
     /// <param name="title">The parameter's name, for log lines; the value itself when left out.</param>
-    public static MapList Open(TableRegistry registry, string tables, string? title = null) =>
-        new(title ?? tables, [.. BraceList.Split(tables).Select(registry.Open)], registry.Log);
+    /// <param name="allowSubstitution">False for alias_maps and the like: see <see cref="TableRegistry.Open(string, bool)"/>.</param>
+    public static MapList Open(TableRegistry registry, string tables, string? title = null, bool allowSubstitution = true) =>
+        new(title ?? tables, [.. BraceList.Split(tables).Select(name => registry.Open(name, allowSubstitution))], registry.Log);
 
     /// <summary>Puts <paramref name="key"/> to the tables in order.</summary>
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken = default) =>

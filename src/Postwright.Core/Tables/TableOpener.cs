@@ -1,6 +1,7 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Patterns;
 
 namespace Postwright.Core.Tables;
 
@@ -28,20 +29,23 @@ internal enum TableUse
 // with Postfix's reason, which daemons log and tools end with.
 
 /// <summary>Makes tables from <c>type:name</c>.</summary>
-internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use)
+internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, bool allowsSubstitution = true)
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
         ["btree"] = (opener, name, rest) => DbFileTable.Btree(name, rest, opener),
+        ["cidr"] = CidrTable.Open,
         ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Folds),
         ["fail"] = (_, name, _) => new FailTable(name),
         ["hash"] = (opener, name, rest) => DbFileTable.Hash(name, rest, opener),
         ["inline"] = (opener, name, rest) =>
             MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
         ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),
+        ["pcre"] = (opener, name, rest) => PatternTable.Open(new PcreEngine(), opener, name, rest),
         ["pipemap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: false),
         ["proxy"] = (opener, name, rest) => opener.Open(rest),
         ["randmap"] = RandomTable.Open,
+        ["regexp"] = (opener, name, rest) => PatternTable.Open(new RegexpEngine(), opener, name, rest),
         ["texthash"] = (opener, name, rest) => new TextHashTable(name, rest, opener),
         ["unionmap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: true),
         ["unix"] = UnixTable.Open,
@@ -64,6 +68,9 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     public IChance Chance => chance;
 
     public TableUse Use => use;
+
+    /// <summary>False where a result must not contain what a sender chose: $1 in regexp and pcre tables is refused.</summary>
+    public bool AllowsSubstitution => allowsSubstitution;
 
     public bool Folds => (use & TableUse.Fold) != 0;
 

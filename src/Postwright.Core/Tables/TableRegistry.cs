@@ -10,9 +10,10 @@ namespace Postwright.Core.Tables;
 /// <summary>The open tables of one process.</summary>
 public sealed class TableRegistry : IDisposable
 {
-    private readonly Dictionary<string, ILookupTable> _tables = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Name, bool Substitutes), ILookupTable> _tables = [];
     private readonly Lock _lock = new();
     private readonly TableOpener _opener;
+    private readonly TableOpener _strictOpener;
     private bool _disposed;
 
     /// <summary>A registry without tables.</summary>
@@ -23,7 +24,9 @@ public sealed class TableRegistry : IDisposable
     public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null)
     {
         Log = log;
-        _opener = new TableOpener(log, time, host, chance ?? new SystemChance(), TableUse.Daemon);
+        chance ??= new SystemChance();
+        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon);
+        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: false);
     }
 
     /// <summary>Where tables warn.</summary>
@@ -33,20 +36,28 @@ public sealed class TableRegistry : IDisposable
     public static IReadOnlyList<string> SupportedTypes => TableOpener.SupportedTypes;
 
     /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
-    public ILookupTable Open(string name)
+    public ILookupTable Open(string name) => Open(name, allowSubstitution: true);
+
+    /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
+    /// <param name="name">As configured.</param>
+    /// <param name="allowSubstitution">
+    /// False for tables whose results are commands, files, users or identities (alias_maps, virtual_uid_maps, ...): rules of
+    /// regexp and pcre tables that put a part of the key into the result are refused, since the key is the sender's choice.
+    /// </param>
+    public ILookupTable Open(string name, bool allowSubstitution)
     {
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (!_tables.TryGetValue(name, out ILookupTable? table))
+            if (!_tables.TryGetValue((name, allowSubstitution), out ILookupTable? table))
             {
-                table = _opener.Open(name);
+                table = (allowSubstitution ? _opener : _strictOpener).Open(name);
                 if ((table as IOpenCheck)?.CheckOpen() is { } reason)
                 {
                     Log.Error(reason);
                 }
 
-                _tables.Add(name, table);
+                _tables.Add((name, allowSubstitution), table);
             }
 
             return table;

@@ -21,6 +21,7 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
     private FileStamp _seen;
     private long _lastLook;
     private bool _looked;
+    private bool _inline;
     private string? _error;
 
     public string Name { get; } = name;
@@ -41,9 +42,24 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
         return new(rules is null ? LookupResult.TemporaryError($"{Name} is unavailable. {_error}") : Lookup(rules, key));
     }
 
+    /// <summary>What stands before the path when the file cannot be opened.</summary>
+    protected virtual string OpenFailure => "open";
+
+    /// <summary>Rules that stand in the name itself: there is no file to look at.</summary>
+    protected void UseInline(IEnumerable<LogicalLine> lines)
+    {
+        _inline = true;
+        _rules = Parse(lines, log.Warning);
+    }
+
     /// <summary>The rules as they stand, or null when there are none.</summary>
     protected TRules? Refresh()
     {
+        if (_inline)
+        {
+            return _rules;
+        }
+
         TRules? rules = _rules;
         lock (_lock)
         {
@@ -57,7 +73,7 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
             _lastLook = time.GetTimestamp();
             if (!FileStamp.TryGet(Path, out FileStamp now, out int errno))
             {
-                Fail($"open database {Path}: {Libc.ErrorText(errno)}");
+                Fail($"{OpenFailure} {Path}: {Libc.ErrorText(errno)}");
                 return _rules;
             }
 
@@ -72,7 +88,7 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
     }
 
     /// <summary>Parses the file's content; problems of single lines are warned of.</summary>
-    protected abstract TRules Parse(string content, Action<string> warn);
+    protected abstract TRules Parse(IEnumerable<LogicalLine> lines, Action<string> warn);
 
     /// <summary>Looks a key up.</summary>
     protected abstract LookupResult Lookup(TRules rules, string key);
@@ -83,24 +99,24 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
         {
             if (now.Size > MaxFileSize)
             {
-                Fail($"open database {Path}: larger than {MaxFileSize} bytes");
+                Fail($"{OpenFailure} {Path}: larger than {MaxFileSize} bytes");
                 return;
             }
 
             if ((now.Mode & 0xF000) == 0x4000)
             {
-                Fail($"open database {Path}: Is a directory");
+                Fail($"{OpenFailure} {Path}: Is a directory");
                 return;
             }
 
             string content = TableText.Decode(File.ReadAllBytes(Path));
-            _rules = Parse(content, log.Warning);
+            _rules = Parse(LogicalLines.Read(content, Path, log.Warning), log.Warning);
             _error = null;
             _loaded = now;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Fail($"open database {Path}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}");
+            Fail($"{OpenFailure} {Path}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}");
         }
     }
 

@@ -10,10 +10,12 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
 
     public override bool MatchesWholeKeysOnly => false;
 
-    protected override FrozenDictionary<string, string> Parse(string content, Action<string> warn)
+    protected override string OpenFailure => "open database";
+
+    protected override FrozenDictionary<string, string> Parse(IEnumerable<LogicalLine> lines, Action<string> warn)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (SourceEntry entry in SourceEntries.Read(Path, LogicalLines.Read(content, Path, warn), " -- ignoring this line", utf8: true, warn))
+        foreach (SourceEntry entry in SourceEntries.Read(Path, lines, " -- ignoring this line", utf8: true, warn))
         {
             string key = _fold ? TableText.Fold(entry.Key) : entry.Key;
             if (!entries.TryAdd(key, entry.Value))

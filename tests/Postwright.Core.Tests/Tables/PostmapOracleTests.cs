@@ -15,6 +15,74 @@ public sealed class PostmapOracleTests
         + "a16: user@[1.2.3.4]\na17: \"\"\n\"\": empty\na18: (unterminated\na19: \"/file with space\", /file2\na20: \u00e9@x, \"\u00f6 x\"\n\u00c9: x\n"
         + "a\\ b: c\na.c: d\na21: a:b;c:\na22: group: a, b;\n  lead: x\na23: <>\na24: .\na25: a..b\n\"quo ted\" x: y\n";
 
+    /// <summary>Rules with every mistake that Postfix words its own way.</summary>
+    private const string Patterns = """
+        /(/ x
+        /[/ y
+        /a\(b/ z
+        /a*{2/ zz
+        /x/q unk
+        /y/ $1
+        /z(a)/ ${1}$(1)$$1 $x
+        /w(a)/ $10
+        /w(b)/ ${1
+        /w(c)/ ${1x}
+        /w(d)/ a$
+        /w(e)/ $e
+        /w(f)/ a$1b
+        /w(f)/ ${1?yes}
+        /^CASE$/i exact
+        /^CASE$/ fold
+        /b\1/ br
+        /(b)\1/ br2
+        /^m1$/m multi
+        |bar| pipes
+        %pct%x bre
+        /a\+/x plus
+        if /u/
+        /ud/ ok
+         endif
+        endif foo
+        if
+        if /x/ !/y/
+        endif
+        IF /k/
+        /k1/ kk
+        ENDIF
+        iffy x
+        endiffy
+        /no value
+        /novalue/
+        /slash\/in/ s
+        !!/dbl/ d
+        ! /sp/ s
+        /o/ !/p/ q
+        /o/!/p/ q
+        /o/!/p/!/q/ r
+        /o1/!!/p/ q
+        /n/!
+        """;
+
+    private const string Networks = """
+        1.2.3.4
+        1.2.3.4 a
+         1.2.3.5 b
+        endif x
+        if 1.2.0.0/16 x
+        1.2.4.4 c
+        endif foo
+        IF 1.2.0.0/16
+        endif
+        if1.2.3.4 x
+        ENDIFx y
+        !1.2.3.4/24 neg
+        1.2.3 d
+        [::1] v6
+        ::1/128 v6b
+        [2001:db8::]/32 v6c
+        [1.2.3.9] br
+        """;
+
     public static TheoryData<string, string> CommandLines
     {
         get
@@ -24,6 +92,8 @@ public sealed class PostmapOracleTests
                 { "@postmap -q - hash:big", "k1\nzz\nk300\n" },
                 { "@postmap hash:big; @postmap -q - hash:big", "k1\nzz\nk300\n" },
                 { "@postmap hash:m; @postmap -q - hash:m", "zz\n" },
+                { "@postmap -q - regexp:rx", "za\nwa\nwb\nwd\nwe\nwf\ncase\nCASE\nbb1\npct\npctx\nbar\nud\nk1\nnovalue\nslash/in\na+\no\nop\noq\nn\nsp\n" },
+                { "@postmap -q - cidr:ci", "1.2.3.4\n1.2.4.4\n::1\n2001:db8::5\n10.0.0.1\n1.2.3.9\nfoo\n\n" },
                 { "@postmap big; @postmap -d - big; @postmap -s big", "k4\nk5\nzz\n" },
                 { "@postmap big; @postmap -i big; @postmap -s big", "new 1\nk5 changed\n" },
                 { "@postmap big; @postmap -ir big; @postmap -s big", "new 1\nk5 changed\n" },
@@ -59,6 +129,8 @@ public sealed class PostmapOracleTests
         "@postmap -q x 'pipemap:{}'", "@postmap -q x 'pipemap:{foo:b}'", "@postmap -q x 'randmap:{b}'", "@postmap -q x randmap:b", "@postmap -q x 'randmap:{}'",
         "@postmap -q x 'unionmap:{inline:{a=b},static:c}'", "@postmap -q x 'inline:{a}'", "@postmap -q x 'inline:{}'", "@postmap -q x 'inline:{{a=b}'",
         "@postmap -q x 'inline:{{a = b c}, x = y}'; @postmap -q a 'inline:{{a = b c}, x = y}'", "@postmap -q x 'static:{a b }'",
+        "@postmap -q a regexp:nosuch; @postmap -q a cidr:nosuch; @postmap -s cidr:ci", "@postmap -q b 'regexp:{{1.2.3.4 y}, {/b/ c}}'",
+        "@postmap -q b 'regexp:{{/a/ y}, foo}'", "@postmap -q b 'cidr:{{/b/ c}}'; @postmap -q b 'cidr:{}'; @postmap -q a 'cidr:{{a b}'",
         "@postalias hash:al; @postalias -s hash:al | grep -v YP_", "@postalias hash:odd; @postalias -s hash:odd | grep -v YP_",
         "@postalias btree:odd; @postalias -s btree:odd | grep -v YP_", "@postalias hash:lead; @postalias hash:latin", "@postalias", "@postalias -y",
         "@postalias hash:al; @postalias -q root hash:al; @postalias -q ROOT al; @postalias -q zz al", "@postalias hash:m",
@@ -152,6 +224,8 @@ public sealed class PostmapOracleTests
     {
         using var bench = new TableBench();
         bench.Write("m", Map);
+        bench.Write("rx", Patterns + "\n");
+        bench.Write("ci", Networks + "\n");
         bench.Write("al", Aliases);
         bench.Write("odd", OddAliases);
         bench.Write("lead", "  lead: x\na: b\n");
@@ -161,8 +235,7 @@ public sealed class PostmapOracleTests
         File.SetUnixFileMode(bench["big"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
         File.SetUnixFileMode(bench.Directory, (UnixFileMode)0x1ed);
         string command = line.Replace("@", programs + "/", StringComparison.Ordinal);
-        (int status, string output, string error) = bench.Run("/bin/sh", input, "-c", command);
-        string files = bench.Run("/bin/sh", "", "-c", "stat -c '%A %U %G %n' * | sort -k4").Out;
-        return $"{output}\n{error}\nstatus {status}\n{files}";
+        (int _, string output, string error) = bench.Run("/bin/sh", input, "-c", $"{command}\necho status $?; stat -c '%A %U %G %n' * | sort -k4");
+        return $"{output}\n{error}";
     }
 }

@@ -1,0 +1,287 @@
+using Postwright.Core.Logging;
+
+namespace Postwright.Core.Tables.Patterns;
+
+// regexp_table(5) and pcre_table(5): rules "/pattern/flags result" in order, "!" in front turns a pattern round, IF and
+// ENDIF enclose rules that count only where the IF's pattern matches. The first rule that matches gives the result. Rules
+// that cannot be read are warned of in Postfix's words and left out. A match that fails (limits) is a temporary error,
+// since what the rule would have said is unknown.
+
+/// <summary><c>regexp:/file</c> and <c>pcre:/file</c>.</summary>
+internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
+{
+    private readonly IPatternEngine _engine;
+    private readonly bool _substitutes;
+    private readonly MailLog _log;
+
+    private PatternTable(string name, string path, IPatternEngine engine, TableOpener opener)
+        : base(name, path, opener.Log, opener.Time)
+    {
+        _engine = engine;
+        _substitutes = opener.AllowsSubstitution;
+        _log = opener.Log;
+    }
+
+    /// <summary>The rules in order.</summary>
+    internal sealed record Rules(Rule[] All);
+
+    /// <summary>A rule: an IF has no result, and the index behind its ENDIF; an ENDIF is left out.</summary>
+    internal sealed record Rule(int Line, IPattern Pattern, bool Match, IPattern? Exclusion, bool ExclusionMatch, Replacement? Result)
+    {
+        public int BehindBlock { get; set; }
+    }
+
+    public override bool MatchesWholeKeysOnly => true;
+
+    /// <summary>Opens a file or rules in braces.</summary>
+    public static ILookupTable Open(IPatternEngine engine, TableOpener opener, string name, string rest)
+    {
+        if (engine.Unusable is { } reason)
+        {
+            return opener.Unavailable(name, reason);
+        }
+
+        var table = new PatternTable(name, rest, engine, opener);
+        if (rest.StartsWith('{'))
+        {
+            List<LogicalLine>? lines = InlineRules.Parse(engine.Kind, rest, out string? error);
+            if (lines is null)
+            {
+                return opener.Unavailable(name, error!);
+            }
+
+            table.UseInline(lines);
+        }
+
+        return table;
+    }
+
+    protected override Rules Parse(IEnumerable<LogicalLine> lines, Action<string> warn)
+    {
+        var rules = new List<Rule>();
+        var open = new Stack<Rule>();
+        foreach (LogicalLine line in lines)
+        {
+            string where = $"{_engine.Kind} map {Path}, line {line.Number}: ";
+            string text = line.Text;
+            if (InlineRules.StartsWithWord(text, "ENDIF"))
+            {
+                CloseBlock(text[5..].Trim(LogicalLines.White), rules, open, where, warn);
+                continue;
+            }
+
+            bool isIf = InlineRules.StartsWithWord(text, "IF");
+            if (!isIf && char.IsAsciiLetterOrDigit(text[0]))
+            {
+                warn($"{where}ignoring unrecognized request");
+                continue;
+            }
+
+            if (ParseRule(line.Number, isIf ? text[2..].TrimStart(LogicalLines.White) : text, isIf, where, warn) is { } rule)
+            {
+                rules.Add(rule);
+                if (isIf)
+                {
+                    open.Push(rule);
+                }
+            }
+        }
+
+        foreach (Rule rule in open)
+        {
+            rule.BehindBlock = rules.Count;
+            warn($"{_engine.Kind} map {Path}, line {rule.Line}: IF has no matching ENDIF");
+        }
+
+        return new Rules([.. rules]);
+    }
+
+    protected override LookupResult Lookup(Rules rules, string key)
+    {
+        byte[] subject = TableText.Encode(key);
+        Span<int> few = stackalloc int[64];
+        Span<int> unused = stackalloc int[2];
+        for (int i = 0; i < rules.All.Length; i++)
+        {
+            Rule rule = rules.All[i];
+            int needed = 2 * (1 + (rule.Result?.HighestGroup ?? 0));
+            Span<int> spans = needed <= few.Length ? few[..needed] : new int[needed];
+            PatternOutcome outcome = Apply(rule.Pattern, rule.Match, subject, spans, out string? error);
+            if (outcome == PatternOutcome.Match && rule.Exclusion is not null)
+            {
+                outcome = Apply(rule.Exclusion, rule.ExclusionMatch, subject, unused, out error);
+            }
+
+            if (outcome == PatternOutcome.Failed)
+            {
+                string text = $"{_engine.Kind} map {Path}, line {rule.Line}: {error}";
+                _log.Warning(text);
+                return LookupResult.TemporaryError(text);
+            }
+
+            if (outcome == PatternOutcome.Match && rule.Result is not null)
+            {
+                return LookupResult.Found(rule.Result.Expand(subject, spans));
+            }
+
+            if (outcome == PatternOutcome.NoMatch && rule.Result is null)
+            {
+                i = rule.BehindBlock - 1;
+            }
+        }
+
+        return LookupResult.NotFound;
+    }
+
+    private static PatternOutcome Apply(IPattern pattern, bool match, ReadOnlySpan<byte> subject, Span<int> spans, out string? error) =>
+        pattern.Match(subject, spans, out error) switch
+        {
+            PatternOutcome.Failed => PatternOutcome.Failed,
+            PatternOutcome outcome => (outcome == PatternOutcome.Match) == match ? PatternOutcome.Match : PatternOutcome.NoMatch,
+        };
+
+    private static void CloseBlock(string extra, List<Rule> rules, Stack<Rule> open, string where, Action<string> warn)
+    {
+        if (!open.TryPop(out Rule? block))
+        {
+            warn($"{where}ignoring ENDIF without matching IF");
+            return;
+        }
+
+        if (extra.Length > 0)
+        {
+            warn($"{where}ignoring extra text after ENDIF");
+        }
+
+        block.BehindBlock = rules.Count;
+    }
+
+    private Rule? ParseRule(int line, string text, bool isIf, string where, Action<string> warn)
+    {
+        int at = 0;
+        if (ReadPattern(text, ref at, where, warn) is not { } first)
+        {
+            return null;
+        }
+
+        Delimited? second = null;
+        if (!isIf && _engine.HasExclusions && at < text.Length && text[at] == '!')
+        {
+            second = ReadPattern(text, ref at, where, warn);
+            if (second is null)
+            {
+                return null;
+            }
+        }
+
+        string rest = text[at..].Trim(LogicalLines.White);
+        Replacement? result = null;
+        if (isIf && rest.Length > 0)
+        {
+            warn($"{where}ignoring extra text after IF statement: \"{rest}\"");
+            warn($"{where}do not prepend whitespace to statements between IF and ENDIF");
+        }
+        else if (!isIf)
+        {
+            result = ReadResult(rest, first.Match, where, warn);
+            if (result is null)
+            {
+                return null;
+            }
+        }
+
+        return Compile(line, first, second, result, where, warn);
+    }
+
+    private Replacement? ReadResult(string text, bool match, string where, Action<string> warn)
+    {
+        if (text.Length == 0)
+        {
+            warn($"{where}no replacement text: using empty string");
+        }
+
+        Replacement? result = Replacement.Parse(text, where, warn);
+        if (result is { HighestGroup: > 0 } && !match)
+        {
+            warn($"{where}$number found in negative match replacement text: skipping this rule");
+            return null;
+        }
+
+        if (result is { HighestGroup: > 0 } && !_substitutes)
+        {
+            warn($"{where}regular expression substitution is not allowed: skipping this rule");
+            return null;
+        }
+
+        return result;
+    }
+
+    private Rule? Compile(int line, Delimited first, Delimited? second, Replacement? result, string where, Action<string> warn)
+    {
+        IPattern? pattern = _engine.Compile(first.Pattern, first.Options, out string? error);
+        if (pattern is null)
+        {
+            warn(where + error);
+            return null;
+        }
+
+        if (result is not null && result.HighestGroup > pattern.Groups)
+        {
+            warn($"{where}out of range replacement index \"{result.HighestGroup}\": skipping this rule");
+            return null;
+        }
+
+        IPattern? exclusion = second is { } other ? _engine.Compile(other.Pattern, other.Options, out error) : null;
+        if (second is not null && exclusion is null)
+        {
+            warn(where + error);
+            return null;
+        }
+
+        return new Rule(line, pattern, first.Match, exclusion, second?.Match ?? true, result);
+    }
+
+    private readonly record struct Delimited(string Pattern, uint Options, bool Match);
+
+    /// <summary>Reads <c>!/pattern/flags</c>, whatever the delimiter.</summary>
+    private Delimited? ReadPattern(string text, ref int at, string where, Action<string> warn)
+    {
+        bool match = true;
+        while (at < text.Length && (text[at] == '!' || LogicalLines.White.Contains(text[at])))
+        {
+            match ^= text[at++] == '!';
+        }
+
+        if (at == text.Length)
+        {
+            warn($"{where}no regexp: skipping this rule");
+            return null;
+        }
+
+        char delimiter = text[at++];
+        int start = at;
+        while (at < text.Length && text[at] != delimiter)
+        {
+            at += text[at] == '\\' ? 2 : 1;
+        }
+
+        if (at >= text.Length)
+        {
+            warn($"{where}no closing regexp delimiter \"{delimiter}\": skipping this rule");
+            return null;
+        }
+
+        string pattern = text[start..at++];
+        uint options = _engine.DefaultOptions;
+        for (; at < text.Length && !LogicalLines.White.Contains(text[at]) && !(_engine.HasExclusions && text[at] == '!'); at++)
+        {
+            if (!_engine.TryOption(text[at], ref options))
+            {
+                warn($"{where}unknown regexp option \"{text[at]}\": skipping this rule");
+                return null;
+            }
+        }
+
+        return new Delimited(pattern, options, match);
+    }
+}
