@@ -22,7 +22,7 @@ public sealed partial class QueueManager
 
     private readonly Dictionary<string, ActiveMessage> _active = new(StringComparer.Ordinal);
     private readonly Queue<string> _incoming = new();
-    private readonly Queue<string> _resumed = new();
+    private readonly Queue<Resumption> _resumed = new();
     private readonly Queue<string> _flushed = new();
     private readonly DueTimes _deferred = new();
     private readonly List<ActiveMessage> _entered = [];
@@ -34,6 +34,11 @@ public sealed partial class QueueManager
     private int _loading;
     private int _working;
     private bool _deferredTurn;
+
+    /// <summary>A message that may be tried at once.</summary>
+    /// <param name="QueueId">Which.</param>
+    /// <param name="IsFlushed">True if somebody asked for it, so that defer_transports does not count.</param>
+    private readonly record struct Resumption(string QueueId, bool IsFlushed);
 
     /// <summary>Takes up what the store holds from an earlier life.</summary>
     private void Restart()
@@ -84,9 +89,9 @@ public sealed partial class QueueManager
 
     private bool TryNext(out ActiveMessage message)
     {
-        if (_resumed.TryDequeue(out string? queueId))
+        if (_resumed.TryDequeue(out Resumption resumed))
         {
-            message = new ActiveMessage(queueId) { IsFlushed = true };
+            message = new ActiveMessage(resumed.QueueId) { IsFlushed = resumed.IsFlushed };
             return true;
         }
 
@@ -97,7 +102,7 @@ public sealed partial class QueueManager
             return true;
         }
 
-        if (_incoming.TryDequeue(out queueId))
+        if (_incoming.TryDequeue(out string? queueId))
         {
             message = new ActiveMessage(queueId);
             return true;
@@ -135,8 +140,14 @@ public sealed partial class QueueManager
 
     private void Activate(ActiveMessage message)
     {
-        if (_active.ContainsKey(message.QueueId)
-            || _requeuing.Contains(message.QueueId)
+        if (_active.TryGetValue(message.QueueId, out ActiveMessage? present))
+        {
+            // Held and released while a delivery was under way: it comes back when that has ended.
+            present.ComesBack |= present.IsWithdrawn;
+            return;
+        }
+
+        if (_requeuing.Contains(message.QueueId)
             || !_store.TryGetEntry(message.QueueId, out QueueEntry entry)
             || entry.Queue is not (QueueName.Incoming or QueueName.Deferred))
         {
@@ -164,9 +175,10 @@ public sealed partial class QueueManager
         {
             error = await loading;
         }
-        catch (OperationCanceledException)
+        catch (Exception failure) when (failure is not OutOfMemoryException)
         {
-            error = "stopped";
+            // A stop, or a bug of table or store: the message stays where it is, and the queue goes on.
+            error = $"{failure.GetType().Name}: {failure.Message}";
         }
 
         Post(() =>
@@ -340,7 +352,7 @@ public sealed partial class QueueManager
 
         for (int room = destination.Dead is null ? DestinationShare - destination.Waiting.Count : int.MaxValue; room > 0 && parked.TryDequeue(out string? queueId); room--)
         {
-            _resumed.Enqueue(queueId);
+            _resumed.Enqueue(new Resumption(queueId, false));
         }
     }
 

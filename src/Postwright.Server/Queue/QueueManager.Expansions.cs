@@ -67,8 +67,9 @@ public sealed partial class QueueManager
                 await ForwardAsync(message, result, outcome, [.. group.Select(member => member with { Via = "" })], deliveredTo);
             }
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
+            _log.Warning($"{message.QueueId}: cannot take over what {recipient.Address} expands to: {error.Message}");
             outcome.Failure = new RecipientResult(result.Index, DeliveryStatus.Deferred, "4.3.0", "queue file write error", result.Relay);
         }
 

@@ -106,7 +106,7 @@ public sealed partial class QueueManager
                 }
             }
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
             _log.Warning($"{message.QueueId}: cannot send notices: {error.Message}");
         }

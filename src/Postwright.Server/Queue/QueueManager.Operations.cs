@@ -21,7 +21,7 @@ public sealed partial class QueueManager
             return false;
         }
 
-        Post(() => _resumed.Enqueue(queueId));
+        Post(() => _resumed.Enqueue(new Resumption(queueId, true)));
         return true;
     }
 
@@ -33,7 +33,7 @@ public sealed partial class QueueManager
         {
             if (entry.Queue == QueueName.Deferred && await HasRecipientAsync(entry.QueueId, domain, cancellationToken))
             {
-                Post(() => _resumed.Enqueue(entry.QueueId));
+                Post(() => _resumed.Enqueue(new Resumption(entry.QueueId, true)));
             }
         }
 
@@ -199,7 +199,7 @@ public sealed partial class QueueManager
                 Withdraw(message);
                 break;
             case QueueOperation.Release or QueueOperation.ForceExpire when held:
-                _resumed.Enqueue(queueId);
+                _resumed.Enqueue(new Resumption(queueId, true));
                 break;
             case QueueOperation.Expire or QueueOperation.ForceExpire when message is not null:
                 message.ForceExpire = true;

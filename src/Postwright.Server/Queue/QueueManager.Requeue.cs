@@ -28,9 +28,9 @@ public sealed partial class QueueManager
         {
             newId = await CopyAsync(queueId, log, cancellationToken);
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or OperationCanceledException)
         {
-            log.Warning($"{queueId}: cannot read queue file: {error.Message}");
+            log.Warning($"{queueId}: cannot be requeued: {error.Message}");
         }
 
         TaskCompletionSource<Task<bool>> posted = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -75,7 +75,7 @@ public sealed partial class QueueManager
         }
 
         // It is still what it was: back into line.
-        _resumed.Enqueue(queueId);
+        _resumed.Enqueue(new Resumption(queueId, true));
         return Task.FromResult(true);
     }
 

@@ -198,7 +198,11 @@ public sealed partial class QueueManager
             else
             {
                 RecordDone(message);
-                if (!IsStopping && !message.IsWithdrawn)
+                if (message.ComesBack)
+                {
+                    _resumed.Enqueue(new Resumption(message.QueueId, true));
+                }
+                else if (!IsStopping && !message.IsWithdrawn)
                 {
                     Defer(message);
                 }

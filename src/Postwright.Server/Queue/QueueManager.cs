@@ -113,7 +113,17 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         {
             await _signal.WaitAsync(CancellationToken.None);
             Volatile.Write(ref _signalled, 0);
-            Turn();
+            try
+            {
+                Turn();
+            }
+            catch (Exception error)
+            {
+                // The schedule is in an unknown state: better no queue manager, which the process's owner sees, than a wrong one.
+                _log.Panic($"queue manager: {error}");
+                throw;
+            }
+
             SetTimer(timer);
         }
     }

@@ -75,6 +75,9 @@ internal sealed class ActiveMessage(string queueId)
     /// <summary>True once the round's end was begun.</summary>
     public bool HasEnded { get; set; }
 
+    /// <summary>True if it is to be tried again as soon as it has left.</summary>
+    public bool ComesBack { get; set; }
+
     /// <summary>Run once it has left the active queue, its records written.</summary>
     public Action? WhenLeft { get; set; }
 

@@ -73,6 +73,27 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task A_message_held_and_released_during_its_delivery_is_tried_again_after_it()
+    {
+        await using QueueRig rig = new();
+        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Before = request => ReferenceEquals(request, smtp.Requests[0]) ? gate.Task : Task.CompletedTask;
+        smtp.Answer = (request, recipient) => ReferenceEquals(request, smtp.Requests[0])
+            ? ScriptedAgent.Deferred(recipient.Index)
+            : new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "ok", "x[192.0.2.1]:25");
+        rig.Start();
+        string id = rig.Send("a@test", "b@one.test");
+        await rig.Eventually(() => smtp.Requests.Count == 1);
+        Assert.True(await rig.Manager.ChangeAsync(id, QueueOperation.Hold, rig.Log.For("postsuper"), Token));
+        Assert.True(await rig.Manager.ChangeAsync(id, QueueOperation.Release, rig.Log.For("postsuper"), Token));
+        string marker = rig.Send("a@test", "c@two.test");
+        await rig.Logged($"{marker}: from=<a@test>");
+        gate.SetResult();
+        await rig.Logged($"postfix/qmgr: {id}: removed");
+    }
+
+    [Fact]
     public async Task A_requeued_message_goes_through_cleanup_with_the_recipients_that_are_left()
     {
         await using QueueRig rig = new();
