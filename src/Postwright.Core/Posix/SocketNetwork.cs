@@ -45,7 +45,8 @@ public sealed class SocketNetwork(TimeProvider timeProvider) : INetwork
                 socket.DualMode = false;
             }
 
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Bind sets SO_REUSEADDR for TCP. The option of that name here would set SO_REUSEPORT too: two servers could share
+            // a port without noticing, and a unix-domain socket refuses it.
             socket.Bind(local);
             socket.Listen(Backlog);
             return new SocketListener(socket, timeProvider);

@@ -84,7 +84,10 @@ public sealed class ListenerSet : IDisposable
     }
 
     /// <summary>The name of a listener among the passed descriptors, whose names may hold no colon.</summary>
-    public static string KeyOf(string service, IPEndPoint endPoint) => $"{service}#{endPoint.Address}".Replace(':', '_');
+    public static string KeyOf(string service, IPEndPoint endPoint) => $"{NameInKey(service)}#{endPoint.Address.ToString().Replace(':', '_')}";
+
+    /// <summary>A service's name as a key begins with it.</summary>
+    public static string NameInKey(string service) => service.Replace(':', '_').Replace('#', '_');
 
     /// <inheritdoc />
     public void Dispose()

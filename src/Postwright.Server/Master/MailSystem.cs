@@ -1,6 +1,7 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Server.Master.Control;
 using Postwright.Server.Queue;
 using Postwright.Server.Queue.Spool;
 using Postwright.Server.Receive.Pickup;
@@ -26,12 +27,12 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, SmtpdListener> _listeners = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SmtpdListener.Count> _counts = new(StringComparer.Ordinal);
-    private readonly Lock _gate = new();
     private volatile MailGeneration _now;
-    private PickupService _pickup;
+    private volatile PickupService _pickup;
     private CancellationTokenSource _pickupStop = new();
     private Task _pickupRun = Task.CompletedTask;
     private Task _queueRun = Task.CompletedTask;
+    private Task _controlRun = Task.CompletedTask;
 
     private MailSystem(MailSystemParts parts, Spool spool, MailConfiguration configuration)
     {
@@ -51,11 +52,8 @@ public sealed class MailSystem : IAsyncDisposable
         _pickup = NewPickup(_now);
     }
 
-    /// <summary>The queue manager, for the control socket.</summary>
+    /// <summary>The queue manager, as commands see it.</summary>
     public IQueueControl Queue => _queue;
-
-    /// <summary>The queue, for the control socket.</summary>
-    public IMessageStore Store => _spool;
 
     /// <summary>The configuration in force.</summary>
     public MailConfiguration Configuration => _now.Configuration;
@@ -92,17 +90,22 @@ public sealed class MailSystem : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Begins: deliveries, pickup, then clients.</summary>
+    /// <summary>Begins: commands, deliveries, pickup, then clients. False, logged as fatal, if commands could not reach it.</summary>
     /// <param name="listeners">Sockets by key, with the service that each belongs to.</param>
-    public void Start(IEnumerable<ServiceListener> listeners)
+    public bool Start(IEnumerable<ServiceListener> listeners)
     {
+        _controlRun = NewControl().RunAsync(_stop.Token);
+        if (_controlRun.IsFaulted)
+        {
+            _now.Log.Fatal($"listen on the control socket: {_controlRun.Exception.InnerException?.Message}");
+            return false;
+        }
+
         _queueRun = _queue.RunAsync(new CurrentCleanup(this), _stop.Token);
         _pickupRun = _pickup.RunAsync(_pickupStop.Token);
         AddListeners(listeners);
+        return true;
     }
-
-    /// <summary>Says that a local program has put something into maildrop.</summary>
-    public void WakePickup() => _pickup.Wake();
 
     /// <summary>
     /// Goes over to another configuration: new sessions, messages and deliveries follow it, running ones keep theirs.
@@ -153,6 +156,7 @@ public sealed class MailSystem : IAsyncDisposable
         await _pickupRun;
         await _stop.CancelAsync();
         await _queueRun;
+        await _controlRun;
     }
 
     /// <inheritdoc />
@@ -183,6 +187,15 @@ public sealed class MailSystem : IAsyncDisposable
             CompactionRate = configuration.GetLong("spool_compaction_rate"),
             LongQueueIds = configuration.GetBool("enable_long_queue_ids"),
         };
+    }
+
+    // What it reads from main.cf cannot change while it runs: the queue's place and who owns it.
+    private ControlServer NewControl()
+    {
+        MailConfiguration configuration = _now.Configuration;
+        bool found = _parts.Host.FindGroup(configuration.GetString("setgid_group"), out uint group) == HostLookup.Found;
+        ControlOptions options = ControlOptions.From(configuration, _parts.OwnerUid, found ? group : null);
+        return ControlServer.Create(options, _parts.Network, _queue, _spool, () => _pickup.Wake(), LogOf(_parts, configuration, "showq"), _parts.Time);
     }
 
     private PickupService NewPickup(MailGeneration generation) => new(

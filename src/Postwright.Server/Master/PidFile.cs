@@ -56,15 +56,21 @@ public sealed class PidFile : IDisposable
     /// <summary>The number in the file, or null.</summary>
     public static int? Read(string path)
     {
+        // Opened without .NET: its FileStream asks for a lock of its own, which the master's stands against.
+        int descriptor = MasterCalls.Open(path, MasterCalls.CloseOnExec, 0);
+        if (descriptor < 0)
+        {
+            return null;
+        }
+
+        using SafeFileHandle file = new(descriptor, ownsHandle: true);
         try
         {
-            // Sharing everything: a reader's own lock would stand against the master's.
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             Span<byte> bytes = stackalloc byte[64];
-            int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            int length = RandomAccess.Read(file, bytes, 0);
             return int.TryParse(Encoding.ASCII.GetString(bytes[..length]).AsSpan().Trim(), CultureInfo.InvariantCulture, out int process) && process > 1 ? process : null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (IOException)
         {
             return null;
         }

@@ -43,7 +43,11 @@ public static class SingleProcess
 
         Channel<int> signals = Channel.CreateBounded<int>(16);
         using DaemonSignals registered = new(signal => signals.Writer.TryWrite(signal), () => signals.Writer.TryWrite(MasterCalls.SignalHangup));
-        system.Start(Listeners(opened, services, sockets, daemon));
+        if (!system.Start(Listeners(opened, services, sockets, daemon)))
+        {
+            return 1;
+        }
+
         daemon.LogVersion("daemon started");
         ready();
         while (await signals.Reader.ReadAsync() is var signal)

@@ -1,4 +1,5 @@
 using Postwright.Core.Configuration;
+using Postwright.Core.Seams;
 using Postwright.Server.Master;
 
 namespace Postwright.Commands;
@@ -14,6 +15,8 @@ internal static class DaemonEntries
     {
         "trampoline" => arguments => Trampoline.Run(arguments, Console.Error),
         "master" => arguments => WithInstance(arguments, PostfixStart.RunDaemon),
+        "mail" => arguments => AsChild(arguments, "mail", child => MailProcess.RunAsync(child)),
+        "agent" => arguments => AsChild(arguments, "agent", RunAgentAsync),
         _ => null,
     };
 
@@ -33,5 +36,35 @@ internal static class DaemonEntries
         }
 
         return run(instance);
+    }
+
+    private static int AsChild(string[] arguments, string service, Func<ChildProcess, Task<int>> run)
+    {
+        if (arguments is not ["-c", var directory])
+        {
+            Console.Error.WriteLine("postwright: fatal: this is started by master");
+            return 1;
+        }
+
+        using ChildProcess? child = ChildProcess.Attach(MailConfiguration.Load(directory), service, out string? error);
+        if (child is null)
+        {
+            Console.Error.WriteLine($"postwright: fatal: {error}");
+            return 1;
+        }
+
+        return run(child).GetAwaiter().GetResult();
+    }
+
+    private static async Task<int> RunAgentAsync(ChildProcess child)
+    {
+        string owner = child.Daemon.Configuration.GetString("mail_owner");
+        if (child.Daemon.Host.FindUser(owner, out UserEntry? user) == HostLookup.Found)
+        {
+            return await AgentProcess.RunAsync(child, user!.Uid);
+        }
+
+        child.Daemon.Log.Fatal($"mail_owner: no such user: {owner}");
+        return 1;
     }
 }

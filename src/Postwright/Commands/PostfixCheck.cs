@@ -1,4 +1,6 @@
 using Postwright.Core.Configuration;
+using Postwright.Core.Configuration.Check;
+using Postwright.Core.Logging;
 using Postwright.Server.Master;
 
 namespace Postwright.Commands;
@@ -35,20 +37,15 @@ internal static class PostfixCheck
     }
 
     /// <summary>Logs every error and warning of a configuration; false if one of them is fatal.</summary>
-    public static bool Report(MailConfiguration configuration, Core.Logging.MailLog log)
+    public static bool Report(MailConfiguration configuration, MailLog log)
     {
         bool sound = true;
-        foreach (ConfigurationError error in configuration.Errors)
+        foreach (ConfigurationFinding finding in ConfigurationCheck.Run(configuration))
         {
-            sound &= !error.IsFatal;
-            Action<string> say = error.IsFatal ? log.Fatal : log.Warning;
-            say(error.ToString());
-        }
-
-        foreach (string error in MasterRows.Errors(configuration))
-        {
-            sound = false;
-            log.Fatal(error);
+            bool isError = finding.Severity == FindingSeverity.Error;
+            sound &= !isError;
+            Action<string> say = isError ? log.Fatal : log.Warning;
+            say(finding.ToString());
         }
 
         return sound;

@@ -66,7 +66,13 @@ internal static class PostfixStart
             return PostfixCheck.Report(next, daemon.Log) ? next : null;
         }
 
-        return SingleProcess.RunAsync(daemon, inherited, Load, ready).GetAwaiter().GetResult();
+        if (instance.IsSingle)
+        {
+            return SingleProcess.RunAsync(daemon, inherited, Load, ready).GetAwaiter().GetResult();
+        }
+
+        using MasterProcess master = new(daemon, inherited, new ChildIdentity(instance.Owners.MailOwner, instance.Owners.MailGroup), Load);
+        return master.Run(ready);
     }
 
     private static bool Prepare(PostfixInstance instance)

@@ -1,0 +1,81 @@
+using System.Net.Sockets;
+using Postwright.Core.Configuration;
+using Postwright.Core.Tables;
+using Postwright.Server.Deliver.Agent;
+
+namespace Postwright.Server.Master;
+
+/// <summary>
+/// agent: root, delivers to local and virtual mailboxes as their owners. Knows no network: its only door is a private unix-domain
+/// socket, which master opened and keeps, and where only mail_owner is served. What it does is decided by configuration that it
+/// reads itself.
+/// </summary>
+public static class AgentProcess
+{
+    /// <summary>The descriptor of the listening socket.</summary>
+    public const string SocketName = "agent";
+
+    // As many as the mail process has delivery threads, twice over.
+    private const int Backlog = 256;
+
+    /// <summary>Where mail finds the agent.</summary>
+    public static string SocketPath(MailConfiguration configuration) => Path.Combine(configuration.GetString("queue_directory"), "private", "agent");
+
+    /// <summary>Runs until master wants an end; the exit status.</summary>
+    /// <param name="child">What master passed.</param>
+    /// <param name="mailOwner">The user whose requests are served.</param>
+    public static async Task<int> RunAsync(ChildProcess child, uint mailOwner)
+    {
+        Daemon daemon = child.Daemon;
+        if (child.Inherited.Find(SocketName) is not int listener)
+        {
+            daemon.Log.Fatal("no socket was passed");
+            return 1;
+        }
+
+        AgentServices Services(MailConfiguration configuration) => AgentServices.From(
+            configuration,
+            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), TimeProvider.System, daemon.Host),
+            daemon.Host,
+            TimeProvider.System,
+            daemon.Log);
+
+        using AgentServer server = new(Services(daemon.Configuration), mailOwner, daemon.Log);
+        new Thread(() => server.Run(listener)) { IsBackground = true, Name = "accept" }.Start();
+        child.SayReady();
+        await foreach (ReloadMessage message in child.Messages.ReadAllAsync())
+        {
+            child.TakeLog(message);
+            daemon.Configuration = MailConfiguration.Load(daemon.Configuration.ConfigDirectory);
+            server.Replace(Services(daemon.Configuration));
+        }
+
+        return 0;
+    }
+
+    /// <summary>
+    /// Opens the socket, for master: a file in a directory of mail_owner's, so nothing is done to it by name but to remove what an
+    /// earlier run left; its mode comes from the creation mask.
+    /// </summary>
+    internal static Socket Listen(string path)
+    {
+        File.Delete(path);
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        uint mask = MasterCalls.SetCreationMask(0);
+        try
+        {
+            socket.Bind(new UnixDomainSocketEndPoint(path));
+            socket.Listen(Backlog);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+        finally
+        {
+            _ = MasterCalls.SetCreationMask(mask);
+        }
+    }
+}

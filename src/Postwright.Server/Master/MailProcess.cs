@@ -1,0 +1,64 @@
+using Postwright.Core.Configuration;
+using Postwright.Core.Posix;
+using Postwright.Server.Deliver.Agent;
+
+namespace Postwright.Server.Master;
+
+/// <summary>
+/// mail: $mail_owner, and everything that faces the network. Runs a <see cref="MailSystem"/> on the sockets that master passed,
+/// reloads when master says so, and ends when master's channel does.
+/// </summary>
+public static class MailProcess
+{
+    private static readonly TimeSpan SessionPatience = TimeSpan.FromSeconds(2);
+
+    // Master kills what has not ended after four seconds.
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
+
+    /// <summary>Runs until master wants an end; the exit status.</summary>
+    /// <param name="child">What master passed.</param>
+    public static async Task<int> RunAsync(ChildProcess child)
+    {
+        Daemon daemon = child.Daemon;
+        Daemon.PrepareThreads();
+        using DeliveryWorkers workers = new("delivery");
+        using AgentClient agent = new(() => FrameSocket.Connect(AgentProcess.SocketPath(daemon.Configuration)), workers, daemon.Log);
+        await using MailSystem? system = await MailSystem.CreateAsync(
+            daemon.Configuration, daemon.Parts(MasterCalls.EffectiveUser(), (_, _, _) => agent));
+        if (system is null)
+        {
+            return 1;
+        }
+
+        if (!system.Start(Listeners(daemon, child.Inherited.All.Select(d => new PassedDescriptor(d.Name, d.Descriptor)))))
+        {
+            return 1;
+        }
+
+        child.SayReady();
+        await foreach (ReloadMessage message in child.Messages.ReadAllAsync())
+        {
+            child.TakeLog(message);
+            MailConfiguration next = MailConfiguration.Load(daemon.Configuration.ConfigDirectory);
+            daemon.Configuration = next;
+            await system.ReloadAsync(next, Listeners(daemon, message.Opened), message.Closed);
+        }
+
+        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, TimeProvider.System));
+        return 0;
+    }
+
+    // The part of a key before the address is its service's name; see ListenerSet.KeyOf.
+    private static IEnumerable<ServiceListener> Listeners(Daemon daemon, IEnumerable<PassedDescriptor> passed)
+    {
+        foreach (PassedDescriptor one in passed)
+        {
+            string name = one.Name.Split('#')[0];
+            MasterService? row = daemon.Configuration.Services.FirstOrDefault(r => MasterRows.KindOf(r) == RowKind.Smtpd && ListenerSet.NameInKey(r.Name) == name);
+            if (row is not null && one.Name.Contains('#', StringComparison.Ordinal))
+            {
+                yield return new ServiceListener(one.Name, row.Name, daemon.Network.Adopt(one.Descriptor));
+            }
+        }
+    }
+}
