@@ -46,7 +46,7 @@ internal sealed class DiskThreads(string name, int most)
         Current = this;
         while (true)
         {
-            Action work;
+            Action? work;
             lock (_gate)
             {
                 while (_work.Count == 0)
@@ -65,6 +65,9 @@ internal sealed class DiskThreads(string name, int most)
             }
 
             work();
+
+            // What was done is not kept alive while this thread waits for more.
+            work = null;
         }
     }
 }

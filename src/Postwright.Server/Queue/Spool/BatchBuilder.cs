@@ -63,8 +63,8 @@ internal sealed class BatchBuilder
 
         EnsureRoom(buffered);
         record.BatchOffset = Length;
-        var header = new RecordHeader(record.Length, record.Type, record.QueueId.Length, 0);
-        SegmentFormat.WriteRecordHeader(_buffer.AsSpan(_used), _segment.Seed, header, record.Checksum);
+        var header = new RecordHeader(record.Length, record.Type, record.QueueId.Length);
+        SegmentFormat.WriteRecordHeader(_buffer.AsSpan(_used), _segment.Seed, _segment.Synced + Length, header, record.Checksum);
         _used += SegmentFormat.RecordHeaderSize;
         record.Head.CopyTo(_buffer.AsSpan(_used));
         _used += record.Head.Length;

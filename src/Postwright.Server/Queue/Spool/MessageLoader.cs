@@ -158,9 +158,9 @@ internal static class MessageLoader
         {
             Span<byte> record = buffer.AsSpan(0, place.Length);
             good = place.Segment.File.Read(record, place.Offset) == place.Length
-                && SegmentFormat.TryReadRecordHeader(record, place.Segment.Seed, out RecordHeader header)
+                && SegmentFormat.TryReadRecordHeader(record, place.Segment.Seed, place.Offset, out RecordHeader header)
                 && header.Length == place.Length && (type is null || header.Type == type)
-                && SegmentFormat.IsBodyGood(record, place.Segment.Seed, header)
+                && SegmentFormat.IsBodyGood(record, header)
                 && Encoding.Latin1.GetString(record.Slice(SegmentFormat.RecordHeaderSize, header.IdLength)) == queueId;
             bodyStart = SegmentFormat.RecordHeaderSize + queueId.Length;
             return good ? buffer : null;

@@ -31,7 +31,7 @@ internal enum PendingKind : byte
 /// </summary>
 internal sealed class PendingRecord : IValueTaskSource<StoreStatus>
 {
-    private ManualResetValueTaskSourceCore<StoreStatus> _waiter = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<StoreStatus> _waiter;
     private byte[]? _head;
     private int _headLength;
 
@@ -115,7 +115,12 @@ internal sealed class PendingRecord : IValueTaskSource<StoreStatus>
     }
 
     /// <summary>The task of the append.</summary>
-    public ValueTask<StoreStatus> Wait() => new(this, _waiter.Version);
+    /// <param name="continuations">Where its waiter goes on: not on the writer's thread, but for a simulation that has one thread.</param>
+    public ValueTask<StoreStatus> Wait(TaskCreationOptions continuations)
+    {
+        _waiter.RunContinuationsAsynchronously = continuations.HasFlag(TaskCreationOptions.RunContinuationsAsynchronously);
+        return new ValueTask<StoreStatus>(this, _waiter.Version);
+    }
 
     /// <summary>Completes the append.</summary>
     public void Complete() => _waiter.SetResult(Outcome);

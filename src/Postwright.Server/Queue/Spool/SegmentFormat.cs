@@ -40,13 +40,14 @@ internal enum RecordType : byte
 /// <param name="Type">The kind.</param>
 /// <param name="IdLength">Bytes of the queue ID.</param>
 /// <param name="BodyCheck">The checksum of ID and body, salted.</param>
-internal readonly record struct RecordHeader(int Length, RecordType Type, int IdLength, uint BodyCheck);
+/// <param name="Seed">The salt of this place: the segment's, and the offset.</param>
+internal readonly record struct RecordHeader(int Length, RecordType Type, int IdLength, uint BodyCheck = 0, uint Seed = 0);
 
 /// <summary>
 /// The fixed parts of a segment, little-endian. A page of header, the batches, and a second copy of the header in the last
 /// page, so that one bad page cannot take 64 MiB of mail with it. Batches begin on a page, so that a torn write never
 /// touches a page that holds acknowledged records; records begin on 8 bytes, so that they can be found again behind damage.
-/// Every checksum begins with salt and generation.
+/// Every checksum begins with salt and generation, and a record's with its offset too: bytes from elsewhere never check.
 /// </summary>
 internal static class SegmentFormat
 {
@@ -151,10 +152,12 @@ internal static class SegmentFormat
 
     /// <param name="target">Where the 16 bytes go.</param>
     /// <param name="seed">The segment's seed.</param>
-    /// <param name="header">What to write; its check is computed here.</param>
+    /// <param name="offset">Where the record begins in the segment.</param>
+    /// <param name="header">What to write; its checks are computed here.</param>
     /// <param name="bodyChecksum">The unsalted checksum of queue ID and body.</param>
-    public static void WriteRecordHeader(Span<byte> target, uint seed, RecordHeader header, uint bodyChecksum)
+    public static void WriteRecordHeader(Span<byte> target, uint seed, long offset, RecordHeader header, uint bodyChecksum)
     {
+        seed = AtPlace(seed, offset);
         BinaryPrimitives.WriteInt32LittleEndian(target, header.Length);
         target[4] = (byte)header.Type;
         target[5] = (byte)header.IdLength;
@@ -163,12 +166,17 @@ internal static class SegmentFormat
         BinaryPrimitives.WriteUInt32LittleEndian(target[12..], Salted(seed, bodyChecksum));
     }
 
-    /// <summary>Reads a record's header; the body is not looked at.</summary>
-    public static bool TryReadRecordHeader(ReadOnlySpan<byte> bytes, uint seed, out RecordHeader header)
+    /// <summary>Reads the header of the record that begins at <paramref name="offset"/>; the body is not looked at.</summary>
+    public static bool TryReadRecordHeader(ReadOnlySpan<byte> bytes, uint seed, long offset, out RecordHeader header)
     {
         header = default;
-        if (bytes.Length < RecordHeaderSize
-            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]) != ~Crc32C.Append(seed, bytes[..8]))
+        if (bytes.Length < RecordHeaderSize)
+        {
+            return false;
+        }
+
+        seed = AtPlace(seed, offset);
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]) != ~Crc32C.Append(seed, bytes[..8]))
         {
             return false;
         }
@@ -177,14 +185,22 @@ internal static class SegmentFormat
             BinaryPrimitives.ReadInt32LittleEndian(bytes),
             (RecordType)bytes[4],
             bytes[5],
-            BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]),
+            seed);
         return header.Length >= RecordHeaderSize + header.IdLength && header.IdLength is > 0 and <= MostIdLength
             && header.Type is >= RecordType.Message and <= RecordType.Abort;
     }
 
     /// <summary>True when the bytes after the header are what was written.</summary>
-    public static bool IsBodyGood(ReadOnlySpan<byte> record, uint seed, RecordHeader header) =>
-        Salted(seed, Crc32C.Compute(record[RecordHeaderSize..header.Length])) == header.BodyCheck;
+    public static bool IsBodyGood(ReadOnlySpan<byte> record, RecordHeader header) =>
+        Salted(header.Seed, Crc32C.Compute(record[RecordHeaderSize..header.Length])) == header.BodyCheck;
+
+    private static uint AtPlace(uint seed, long offset)
+    {
+        Span<byte> number = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(number, offset);
+        return Crc32C.Append(seed, number);
+    }
 
     private static uint Salted(uint seed, uint checksum)
     {

@@ -107,7 +107,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
 
                 // Behind a bad body the next record is where the header says; behind a bad header it must be found.
                 int found = next;
-                while (found < batch.Length && !IsRecord(bytes, found))
+                while (found < batch.Length && !IsRecord(bytes, found, batchOffset))
                 {
                     found += 8;
                 }
@@ -132,9 +132,10 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
         }
     }
 
-    private bool IsRecord(ReadOnlySpan<byte> bytes, int position) =>
-        position < bytes.Length && MayBeHeader(bytes[position..]) && SegmentFormat.TryReadRecordHeader(bytes[position..], segment.Seed, out RecordHeader header)
-        && header.Length <= bytes.Length - position && SegmentFormat.IsBodyGood(bytes[position..], segment.Seed, header);
+    private bool IsRecord(ReadOnlySpan<byte> bytes, int position, long batchOffset) =>
+        position < bytes.Length && MayBeHeader(bytes[position..])
+        && SegmentFormat.TryReadRecordHeader(bytes[position..], segment.Seed, batchOffset + position, out RecordHeader header)
+        && header.Length <= bytes.Length - position && SegmentFormat.IsBodyGood(bytes[position..], header);
 
     /// <summary>Gives a record out if it is whole; else says where to look for the next, and whose it was.</summary>
     private bool TryGive(ReadOnlySpan<byte> bytes, int position, long batchOffset, bool messagesOnly, out int next, out string? queueId)
@@ -142,13 +143,13 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
         next = position + 8;
         queueId = null;
         ReadOnlySpan<byte> rest = position < bytes.Length ? bytes[position..] : [];
-        if (!SegmentFormat.TryReadRecordHeader(rest, segment.Seed, out RecordHeader header) || header.Length > rest.Length)
+        if (!SegmentFormat.TryReadRecordHeader(rest, segment.Seed, batchOffset + position, out RecordHeader header) || header.Length > rest.Length)
         {
             return false;
         }
 
         next = position + SegmentFormat.AlignRecord(header.Length);
-        if (!SegmentFormat.IsBodyGood(rest, segment.Seed, header))
+        if (!SegmentFormat.IsBodyGood(rest, header))
         {
             string id = Encoding.Latin1.GetString(rest.Slice(SegmentFormat.RecordHeaderSize, header.IdLength));
             queueId = header.Type == RecordType.Message && QueueIds.IsValid(id) ? id : null;
@@ -209,7 +210,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
                 for (; position + SegmentFormat.RecordHeaderSize <= length && position < Window; position += 8)
                 {
                     ReadOnlySpan<byte> rest = window.AsSpan(position, length - position);
-                    if (MayBeHeader(rest) && SegmentFormat.TryReadRecordHeader(rest, segment.Seed, out RecordHeader header)
+                    if (MayBeHeader(rest) && SegmentFormat.TryReadRecordHeader(rest, segment.Seed, offset + position, out RecordHeader header)
                         && header.Length <= to - offset - position && SalvageRecord(offset + position, header, messagesOnly))
                     {
                         position += SegmentFormat.AlignRecord(header.Length) - 8;
@@ -236,7 +237,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
         try
         {
             Span<byte> bytes = record.AsSpan(0, header.Length);
-            if (segment.File.Read(bytes, offset) < header.Length || !SegmentFormat.IsBodyGood(bytes, segment.Seed, header))
+            if (segment.File.Read(bytes, offset) < header.Length || !SegmentFormat.IsBodyGood(bytes, header))
             {
                 return false;
             }

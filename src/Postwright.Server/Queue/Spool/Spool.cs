@@ -322,7 +322,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         PendingRecord record = PendingRecord.Pool.Take();
         record.Set(PendingKind.Append, envelope.QueueId, writer, inline);
         (record.Entry, record.Envelope, record.Owner) = (entry, envelope, content);
-        ValueTask<StoreStatus> task = record.Wait();
+        ValueTask<StoreStatus> task = record.Wait(_options.Continuations);
         bool start;
         lock (_gate)
         {

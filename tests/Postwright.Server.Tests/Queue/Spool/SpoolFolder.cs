@@ -79,9 +79,14 @@ internal sealed class SpoolFolder : IDisposable
     }
 
     /// <summary>Log lines, for the tests to look at.</summary>
-    internal sealed class LinesSink : ILogSink
+    internal sealed class LinesSink(List<string> lines) : ILogSink
     {
-        private readonly List<string> _lines = [];
+        private readonly List<string> _lines = lines;
+
+        public LinesSink()
+            : this([])
+        {
+        }
 
         public string[] Lines
         {

@@ -87,6 +87,9 @@ internal sealed class SpoolWorld
         Disk.Fault = static (_, _) => 0;
     }
 
+    /// <summary>Queues one message.</summary>
+    public string AppendOne() => Append();
+
     /// <summary>Lets everything that waits become durable.</summary>
     public void Settle()
     {
@@ -192,7 +195,7 @@ internal sealed class SpoolWorld
 
     private Server.Queue.Spool.Spool Open(SimulatedDisk disk)
     {
-        Task<Server.Queue.Spool.Spool> open = Server.Queue.Spool.Spool.OpenAsync(Options, disk, _chance, _time, new MailLog(new Sink(Log), "postfix/qmgr", 1));
+        Task<Server.Queue.Spool.Spool> open = Server.Queue.Spool.Spool.OpenAsync(Options, disk, _chance, _time, new MailLog(new SpoolFolder.LinesSink(Log), "postfix/qmgr", 1));
         Assert.True(open.IsCompleted);
         return open.Result;
     }
@@ -242,7 +245,7 @@ internal sealed class SpoolWorld
         }
     }
 
-    private void Append()
+    private string Append()
     {
         string id = Spool.NewQueueId();
         byte[] content = SpoolFolder.Text(id, _random.Next(4) == 0 ? _random.Next(9000) : _random.Next(1500));
@@ -259,6 +262,8 @@ internal sealed class SpoolWorld
         {
             message.Refused = StoreStatus.Failed;
         }
+
+        return id;
     }
 
     private void Change()
@@ -317,9 +322,4 @@ internal sealed class SpoolWorld
     }
 
     private string Name() => $"name{_names++}@example.org";
-
-    private sealed class Sink(List<string> lines) : ILogSink
-    {
-        public void Write(LogLevel level, string tag, int number, string text) => lines.Add(text);
-    }
 }

@@ -1,0 +1,231 @@
+using Microsoft.Extensions.Time.Testing;
+using Postwright.Core.Logging;
+using Postwright.Core.Posix;
+using Postwright.Core.Seams;
+using Postwright.Server.Queue;
+using Postwright.Server.Queue.Spool;
+using Postwright.Testing;
+using Postwright.Testing.Disk;
+
+#pragma warning disable CA2012 // The simulated disk decides when an append completes; a task in between would hide that.
+
+namespace Postwright.Server.Tests.Queue.Spool;
+
+/// <summary>What the spool says while the disk fails, fills up, or is slow. One thread; the disk completes when the test says so.</summary>
+public sealed class DiskTroubleTests
+{
+    private readonly SimulatedDisk _disk = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly List<string> _log = [];
+    private Server.Queue.Spool.Spool _spool;
+
+    public DiskTroubleTests()
+    {
+        SynchronizationContext.SetSynchronizationContext(null);
+        _spool = Open();
+    }
+
+    [Fact]
+    public void Nothing_is_acknowledged_before_the_sync_and_all_that_waits_shares_the_next_one()
+    {
+        ValueTask<StoreStatus> first = Append();
+        ValueTask<StoreStatus>[] others = [.. Enumerable.Range(0, 30).Select(_ => Append())];
+        int before = Syncs();
+        Assert.False(first.IsCompleted);
+        _disk.CompleteBatch();
+        Assert.True(first.IsCompleted);
+        Assert.DoesNotContain(others, static task => task.IsCompleted);
+        Assert.Empty(_spool.Entries().Skip(1));
+        _disk.CompleteBatch();
+        Assert.All(others, static task => Assert.Equal(StoreStatus.Stored, Finished(task)));
+        Assert.Equal(before + 2, Syncs());
+        Assert.Equal(31, _spool.Entries().Count);
+    }
+
+    [Fact]
+    public void One_failed_sync_is_survived_by_writing_the_batch_to_another_segment()
+    {
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        FailOnce(DiskCall.Sync, DiskException.InputOutput);
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        Assert.Equal(2, _disk.Names.Count(static name => name.EndsWith(".log", StringComparison.Ordinal)));
+        Assert.Contains(_log, static line => line.Contains("is abandoned", StringComparison.Ordinal));
+        Assert.Equal(2, _spool.Entries().Count);
+    }
+
+    [Fact]
+    public void While_every_sync_fails_nothing_is_acknowledged_and_service_returns_by_itself()
+    {
+        Settle(Append());
+        string kept = _spool.Entries()[0].QueueId;
+        _disk.Fault = static (call, _) => call == DiskCall.Sync ? DiskException.InputOutput : 0;
+        int files = 0;
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal(StoreStatus.Failed, Settle(Append()));
+            files = i == 1 ? _disk.Names.Count : files;
+        }
+
+        Assert.Equal(files, _disk.Names.Count);
+        Task<bool> held = _spool.RecordAsync([new MessageHeld(kept)], urgent: true);
+        Settle();
+        Assert.True(held.IsCompleted && !IsTrue(held));
+        _disk.Fault = static (_, _) => 0;
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        _disk.Kill();
+        _spool = Open();
+        Assert.Equal(2, _spool.Entries().Count);
+        Assert.Contains(_spool.Entries(), entry => entry.QueueId == kept && entry.Queue == QueueName.Hold);
+    }
+
+    [Fact]
+    public void A_full_disk_refuses_mail_but_takes_results_and_takes_mail_again_when_there_is_room()
+    {
+        Settle(Append());
+        string first = _spool.Entries()[0].QueueId;
+        _disk.Fault = static (call, _) => call is DiskCall.Preallocate or DiskCall.Create ? DiskException.NoSpace : 0;
+        int stored = 0;
+        while (Settle(Append()) is var status && status != StoreStatus.NoSpace)
+        {
+            Assert.Equal(StoreStatus.Stored, status);
+            Assert.True(++stored < 1000);
+        }
+
+        for (int i = 0; i < 3; i++)
+        {
+            Task<bool> result = _spool.RecordAsync([new MessageDeferred(first, _time.GetUtcNow(), [new RecipientDelay(0, "4.4.1", $"try {i}")])], urgent: true);
+            Settle();
+            Assert.True(IsTrue(result));
+        }
+
+        Assert.Equal(stored + 1, _spool.Entries().Count);
+        _disk.Fault = static (_, _) => 0;
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+    }
+
+    [Fact]
+    public void Less_than_queue_minfree_refuses_mail_only()
+    {
+        _spool = Open(SpoolWorld.Options with { MinFree = 1000, Directory = "/other/spool" });
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        _disk.Free = 999;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(StoreStatus.NoSpace, Settle(Append()));
+        Task<bool> result = _spool.RecordAsync([new MessageHeld(_spool.Entries()[0].QueueId)], urgent: true);
+        Settle();
+        Assert.True(IsTrue(result));
+        _disk.Free = 1000;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+    }
+
+    [Fact]
+    public void A_change_that_nobody_waits_for_is_committed_within_milliseconds_and_rides_along_before()
+    {
+        Settle(Append());
+        string id = _spool.Entries()[0].QueueId;
+        Task<bool> alone = _spool.RecordAsync([new MessageHeld(id)]);
+        Assert.False(_disk.IsBatchPending);
+        _time.Advance(SpoolWorld.Options.LazyDelay);
+        Assert.True(_disk.IsBatchPending);
+        _disk.CompleteBatch();
+        Assert.True(IsTrue(alone));
+
+        Task<bool> along = _spool.RecordAsync([new MessageReleased(id)]);
+        ValueTask<StoreStatus> mail = Append();
+        _disk.CompleteBatch();
+        Assert.True(mail.IsCompleted && IsTrue(along));
+    }
+
+    [Fact]
+    public void Large_content_whose_file_cannot_be_synced_is_not_acknowledged()
+    {
+        Settle(Append());
+        FailOnce(DiskCall.Sync, DiskException.InputOutput);
+        Assert.Equal(StoreStatus.Failed, Settle(Append(5000)));
+        FailOnce(DiskCall.SyncDirectory, DiskException.NoSpace);
+        Assert.Equal(StoreStatus.NoSpace, Settle(Append(5000)));
+        Assert.Equal(StoreStatus.Stored, Settle(Append(5000)));
+    }
+
+    [Fact]
+    public async Task A_failed_write_of_arriving_content_tells_the_writer_what_failed()
+    {
+        using ContentWriter writer = _spool.CreateContent();
+        FailOnce(DiskCall.Create, DiskException.NoSpace);
+        IOException failure = await Assert.ThrowsAnyAsync<IOException>(async () => await writer.WriteAsync(new byte[5000], CancellationToken.None));
+        Assert.Equal(28, failure.HResult);
+    }
+
+    [Fact]
+    public async Task The_real_disk_reports_what_the_system_says()
+    {
+        var disk = new LinuxDisk();
+        using IDiskFile full = disk.Open("/dev/full", DiskOpen.ReadWrite);
+        Assert.Equal(DiskException.NoSpace, await full.WriteAndSyncAsync([new byte[10]], 0, onCallersThread: true));
+        Assert.Equal(DiskException.NoSpace, await full.WriteAndSyncAsync([new byte[10]], 0, onCallersThread: false));
+        Assert.Equal(DiskException.NoSpace, Assert.Throws<DiskException>(() => full.Write(new byte[10], 0)).Errno);
+        using IDiskFile none = disk.Open("/dev/null", DiskOpen.ReadWrite);
+        Assert.Throws<DiskException>(none.Sync);
+        Assert.Equal(DiskException.NoSuchFile, Assert.Throws<DiskException>(() => disk.Open("/nowhere/at/all", DiskOpen.Read)).Errno);
+        Assert.Empty(disk.List("/nowhere/at/all"));
+        Assert.True(disk.FreeBytes("/") > 0);
+    }
+
+    [Theory]
+    [InlineData("123456789", 0xe3069283)]
+    [InlineData("", 0u)]
+    [InlineData("The quick brown fox jumps over the lazy dog", 0x22620404)]
+    public void The_checksum_is_CRC_32C_with_and_without_the_processor(string text, uint expected)
+    {
+        byte[] bytes = System.Text.Encoding.ASCII.GetBytes(text);
+        Assert.Equal(expected, Crc32C.Compute(bytes));
+        Assert.Equal(expected, ~Crc32C.AppendByTable(~0u, bytes));
+    }
+
+    private Server.Queue.Spool.Spool Open(SpoolOptions? options = null) =>
+        Server.Queue.Spool.Spool.OpenAsync(options ?? SpoolWorld.Options, _disk, new SeededChance(_log.Count + 5), _time, new MailLog(new SpoolFolder.LinesSink(_log), "postfix/qmgr", 1)).Result;
+
+    private ValueTask<StoreStatus> Append(int length = 1000)
+    {
+        string id = _spool.NewQueueId();
+        using ContentWriter writer = _spool.CreateContent();
+        writer.WriteAsync(SpoolFolder.Text(id, length), CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        return _spool.AppendAsync(SpoolFolder.Message(id), writer.Complete(), CancellationToken.None);
+    }
+
+    private static bool IsTrue(Task<bool> task) => task.IsCompleted && task.Result;
+
+    private static StoreStatus Finished(ValueTask<StoreStatus> task)
+    {
+        Assert.True(task.IsCompleted);
+        return task.Result;
+    }
+
+    private StoreStatus Settle(ValueTask<StoreStatus> task)
+    {
+        Settle();
+        return Finished(task);
+    }
+
+    private void Settle()
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            _disk.CompleteBatch();
+        }
+    }
+
+    private void FailOnce(DiskCall failing, int errno)
+    {
+        bool failed = false;
+        _disk.Fault = (call, _) =>
+        {
+            bool now = call == failing && !failed;
+            failed |= now;
+            return now ? errno : 0;
+        };
+    }
+
+    private int Syncs() => _disk.History.Count(static e => e.Kind == DiskEventKind.Sync);
+}
