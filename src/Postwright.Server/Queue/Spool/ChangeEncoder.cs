@@ -142,17 +142,20 @@ internal sealed class ChangeEncoder(SpoolIndex index, ContentCache cache)
     private static List<RecipientDelay> Merge(IndexEntry entry, IReadOnlyList<RecipientDelay> newer)
     {
         var merged = new SortedDictionary<int, RecipientDelay>();
-        if (newer.Count < entry.RecipientCount)
-        {
-            foreach (RecipientDelay delay in KnownDelays(entry))
-            {
-                merged[delay.Recipient] = delay;
-            }
-        }
-
         foreach (RecipientDelay delay in newer)
         {
             merged[delay.Recipient] = delay;
+        }
+
+        bool covered = true;
+        for (int i = 0; i < entry.RecipientCount && covered; i++)
+        {
+            covered = entry.IsDone(i) || merged.ContainsKey(i);
+        }
+
+        foreach (RecipientDelay delay in covered ? [] : KnownDelays(entry))
+        {
+            merged.TryAdd(delay.Recipient, delay);
         }
 
         return [.. merged.Values.Where(delay => (uint)delay.Recipient < (uint)entry.RecipientCount && !entry.IsDone(delay.Recipient))];

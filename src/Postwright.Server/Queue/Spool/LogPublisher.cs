@@ -1,5 +1,6 @@
 using System.Buffers;
 using Postwright.Core.Logging;
+using Postwright.Core.Seams;
 
 namespace Postwright.Server.Queue.Spool;
 
@@ -7,7 +8,7 @@ namespace Postwright.Server.Queue.Spool;
 /// Makes records visible once they are durable: new messages enter the index and the cache, rows learn where their newest
 /// record is, and the file of a removed message's content is deleted. Called by the writer, in the order of the log.
 /// </summary>
-internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, ContentFiles files, Lock gate, MailLog log)
+internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, ContentFiles files, IDisk disk, Lock gate, MailLog log)
 {
     private readonly List<ulong> _filesToDelete = [];
 
@@ -36,12 +37,13 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
             }
         }
 
-        foreach (ulong file in _filesToDelete)
+        if (_filesToDelete.Count > 0)
         {
-            files.Delete(file, log);
+            // Giving a large file's space back takes a while, and the next batch waits for this thread.
+            ulong[] numbers = [.. _filesToDelete];
+            _filesToDelete.Clear();
+            _ = disk.OffloadAsync(() => Array.ForEach(numbers, number => files.Delete(number, log)));
         }
-
-        _filesToDelete.Clear();
     }
 
     /// <summary>The record that keeps an unacknowledged message from coming back.</summary>

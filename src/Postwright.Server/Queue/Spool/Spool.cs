@@ -43,7 +43,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _files = new ContentFiles(options, disk, chance);
         _memory = new InlineMemory(options.InlineMemoryLimit);
         _pool = new SegmentPool(options, disk, chance);
-        _writer = new SpoolWriter(options, disk, time, log, _gate, _pool, new LogPublisher(_index, _cache, _files, _gate, log));
+        _writer = new SpoolWriter(options, disk, time, log, _gate, _pool, new LogPublisher(_index, _cache, _files, disk, _gate, log));
         _encoder = new ChangeEncoder(_index, _cache);
         _messages = new StoredMessages(_index, _files, _gate, disk, options.CorruptDirectory, log);
         _ids = new QueueIds(options.LongQueueIds, time, chance);

@@ -3,15 +3,18 @@ using Postwright.Testing.Disk;
 namespace Postwright.Server.Tests.Queue.Spool;
 
 /// <summary>Power cuts at every point of a recorded history of writes and syncs, with what was not synced lost or torn at random.</summary>
+/// <remarks>POSTWRIGHT_SOAK multiplies the number of seeds.</remarks>
 public sealed class PowerLossTests
 {
+    private static readonly int Soak = int.TryParse(Environment.GetEnvironmentVariable("POSTWRIGHT_SOAK"), out int times) ? times : 1;
+
     [Theory]
     [InlineData(0, 20)]
-    [InlineData(1000, 20)]
+    [InlineData(10_000, 20)]
     public void Every_acknowledged_message_survives_a_cut_at_every_event(int firstSeed, int seeds)
     {
         int cuts = 0;
-        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        for (int seed = firstSeed; seed < firstSeed + (seeds * Soak); seed++)
         {
             Named(seed, () =>
             {
@@ -25,11 +28,11 @@ public sealed class PowerLossTests
     }
 
     [Theory]
-    [InlineData(10_000, 40)]
-    [InlineData(20_000, 40)]
+    [InlineData(100_000, 40)]
+    [InlineData(200_000, 40)]
     public void Nothing_is_lost_when_disk_calls_fail_before_the_cut(int firstSeed, int seeds)
     {
-        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        for (int seed = firstSeed; seed < firstSeed + (seeds * Soak); seed++)
         {
             Named(seed, () =>
             {
@@ -43,11 +46,11 @@ public sealed class PowerLossTests
     }
 
     [Theory]
-    [InlineData(30_000, 30, false)]
-    [InlineData(40_000, 30, true)]
+    [InlineData(300_000, 30, false)]
+    [InlineData(400_000, 30, true)]
     public void Nothing_is_lost_over_several_power_cuts_in_a_row(int firstSeed, int seeds, bool faulty)
     {
-        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        for (int seed = firstSeed; seed < firstSeed + (seeds * Soak); seed++)
         {
             Named(seed, () =>
             {
@@ -67,7 +70,7 @@ public sealed class PowerLossTests
     [Fact]
     public void What_a_killed_process_left_unsynced_is_synced_before_it_counts()
     {
-        for (int seed = 50_000; seed < 50_030; seed++)
+        for (int seed = 500_000; seed < 500_000 + (30 * Soak); seed++)
         {
             Named(seed, () =>
             {
@@ -87,13 +90,13 @@ public sealed class PowerLossTests
     }
 
     [Theory]
-    [InlineData(60_000, 12, false)]
-    [InlineData(70_000, 12, true)]
+    [InlineData(600_000, 12, false)]
+    [InlineData(700_000, 12, true)]
     public void Nothing_is_lost_or_comes_back_while_segments_are_emptied_and_recycled(int firstSeed, int seeds, bool faulty)
     {
         int passes = 0;
         int recycled = 0;
-        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
+        for (int seed = firstSeed; seed < firstSeed + (seeds * Soak); seed++)
         {
             Named(seed, () =>
             {

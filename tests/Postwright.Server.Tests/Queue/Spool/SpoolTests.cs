@@ -207,6 +207,11 @@ public sealed class SpoolTests : IDisposable
             Assert.Equal(SpoolFolder.Text(id, 200_000), await SpoolFolder.ReadAsync(message!.Content));
         }
 
+        for (int i = 0; i < 6000 && _folder.Files("*.content").Length > 0; i++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
         Assert.Empty(_folder.Files("*.content"));
     }
 
