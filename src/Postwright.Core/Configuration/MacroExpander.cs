@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Postwright.Core.Configuration;
@@ -21,9 +20,7 @@ public sealed class MacroExpander
     /// <summary>More text than any parameter needs; without a limit a few lines could expand to terabytes.</summary>
     public const int ResultLimit = 1 << 20;
 
-    private static readonly string[] Operators = ["==", "!=", "<=", ">=", "<", ">"];
-
-    private readonly MacroLookup _lookup;
+        private readonly MacroLookup _lookup;
     private readonly Func<string, Func<string, string>?>? _functions;
     private readonly Action<string>? _report;
     private readonly StringBuilder _result;
@@ -70,55 +67,6 @@ public sealed class MacroExpander
         var expander = new MacroExpander(lookup, report, functions, recurse);
         expander.Parse(text);
         return new Result(expander._result.ToString(), expander._failed, expander._undefined);
-    }
-
-    /// <summary>The names that a text refers to, in order, nested ones in <c>?</c> and <c>:</c> parts included.</summary>
-    public static IEnumerable<string> References(string text)
-    {
-        var names = new List<string>();
-        Collect(text, names, 0);
-        return names;
-    }
-
-    private static void Collect(string text, List<string> names, int depth)
-    {
-        for (int at = 0; at < text.Length; at++)
-        {
-            if (text[at] != '$')
-            {
-                continue;
-            }
-
-            at++;
-            if (at >= text.Length || text[at] == '$')
-            {
-                continue;
-            }
-
-            int start = at;
-            if (text[at] is '{' or '(')
-            {
-                start++;
-                while (start < text.Length && ConfigurationText.IsSpace(text[start]))
-                {
-                    start++;
-                }
-            }
-
-            int end = start;
-            while (end < text.Length && IsNameCharacter(text[end]))
-            {
-                end++;
-            }
-
-            if (end > start && depth < NestingLimit)
-            {
-                names.Add(text[start..end]);
-            }
-
-            // Whatever follows inside the braces is scanned as text: it holds the nested references.
-            at = Math.Max(end, at) - 1;
-        }
     }
 
     internal static bool IsNameCharacter(char c) => char.IsAsciiLetterOrDigit(c) || c == '_';
@@ -296,7 +244,7 @@ public sealed class MacroExpander
         }
 
         string context = expression[..at].TrimEnd()[1..];
-        string? comparison = Operators.FirstOrDefault(o => string.CompareOrdinal(expression, at, o, 0, o.Length) == 0);
+        string? comparison = MacroComparison.Operators.FirstOrDefault(o => string.CompareOrdinal(expression, at, o, 0, o.Length) == 0);
         if (comparison is null)
         {
             Fail($"\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...{context}>>>{Excerpt(expression, at, 20)}\"");
@@ -336,7 +284,7 @@ public sealed class MacroExpander
             return;
         }
 
-        bool? outcome = Compare(a, b, comparison, suffix);
+        bool? outcome = MacroComparison.Compare(a, b, comparison, suffix);
         if (outcome is null)
         {
             Fail($"bad compatibility level: \"{a}\" or \"{b}\"");
@@ -450,45 +398,6 @@ public sealed class MacroExpander
         _undefined |= inner._undefined;
         return inner._result.ToString();
     }
-
-    internal static bool? Compare(string a, string b, string comparison, string suffix)
-    {
-        int order;
-        if (suffix == "level")
-        {
-            if (!CompatibilityLevel.TryParse(a, out long left) || !CompatibilityLevel.TryParse(b, out long right))
-            {
-                return null;
-            }
-
-            order = left.CompareTo(right);
-        }
-        else if (suffix == "length")
-        {
-            order = a.Length.CompareTo(b.Length);
-        }
-        else if (IsNumber(a, out long left) && IsNumber(b, out long right))
-        {
-            order = left.CompareTo(right);
-        }
-        else
-        {
-            order = string.CompareOrdinal(a, b);
-        }
-
-        return comparison switch
-        {
-            "==" => order == 0,
-            "!=" => order != 0,
-            "<" => order < 0,
-            "<=" => order <= 0,
-            ">=" => order >= 0,
-            _ => order > 0,
-        };
-    }
-
-    private static bool IsNumber(string text, out long value)
-        => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
 
     private static int SkipSpace(string text, int at)
     {

@@ -118,7 +118,7 @@ internal sealed class ParameterUsage
 
     private void Scan(string value, MasterService? service, int depth = 0)
     {
-        foreach (string name in MacroExpander.References(value))
+        foreach (string name in MacroReferences.In(value))
         {
             Use(name, service, depth);
         }

@@ -51,7 +51,7 @@ public static class ConfigurationCheck
 
         foreach ((string file, string name) in usage.Undefined)
         {
-            int line = configuration.Settings.FirstOrDefault(s => s.File == file && MacroExpander.References(s.Value).Contains(name))?.Line ?? 0;
+            int line = configuration.Settings.FirstOrDefault(s => s.File == file && MacroReferences.In(s.Value).Contains(name))?.Line ?? 0;
             report.Warn(file, line, $"undefined parameter: {name}; it counts as empty");
         }
 

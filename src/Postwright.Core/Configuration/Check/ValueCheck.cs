@@ -38,6 +38,12 @@ internal static class ValueCheck
         long message = configuration.GetLong("message_size_limit");
         foreach (string mailbox in (string[])["mailbox_size_limit", "virtual_mailbox_limit"])
         {
+            // Domains whose mail goes to another transport never come to that limit.
+            if (mailbox == "virtual_mailbox_limit" && configuration.GetString("virtual_transport").Split(':')[0] != "virtual")
+            {
+                continue;
+            }
+
             long limit = configuration.GetLong(mailbox);
             if (Touched(mailbox, "message_size_limit") && limit > 0 && (message == 0 || message > limit))
             {
