@@ -39,7 +39,7 @@ load() { # ROW COUNT PORT: what smtp-source does in a row
 count_of() { case "$1" in single) echo $((messages / 4)) ;; large) echo $((messages / 20)) ;; *) echo "$messages" ;; esac; }
 
 start_sink() {
-    smtp-sink "127.0.0.1:$sink" 1000 &
+    smtp-sink -u nobody "127.0.0.1:$sink" 1000 &
     sinkpid=$!
     sleep 0.5
 }
