@@ -56,9 +56,8 @@ internal sealed class MailExchangers(SmtpClientOptions options, IDnsResolver dns
                 return await FindExchangersAsync(nextHop, answer.Records, cancellationToken);
             case DnsStatus.TemporaryError when !options.IgnoreMxLookupError:
                 return new ExchangerList([], false, "4.4.3", answer.Error ?? "Host not found, try again");
-            case DnsStatus.NoSuchName:
-                return new ExchangerList([], true, "5.4.4", answer.Error ?? "Host not found");
             default:
+                // A name without MX records, or without any by that type's answer, may still be a host (RFC 5321, 5.1).
                 return await FindHostAsync(nextHop, cancellationToken);
         }
     }
@@ -136,17 +135,17 @@ internal sealed class MailExchangers(SmtpClientOptions options, IDnsResolver dns
             }
         }
 
-        if (options.UseIpv6)
+        if (options.UseIpv4)
         {
-            result = await dns.QueryAaaaAsync(host, cancellationToken);
+            result = await dns.QueryAAsync(host, cancellationToken);
             Add(result);
         }
 
-        if (options.UseIpv4)
+        if (options.UseIpv6)
         {
-            DnsAnswer<IPAddress> four = await dns.QueryAAsync(host, cancellationToken);
-            Add(four);
-            result = found.Count == before && result.Status == DnsStatus.TemporaryError ? result : four;
+            DnsAnswer<IPAddress> six = await dns.QueryAaaaAsync(host, cancellationToken);
+            Add(six);
+            result = options.UseIpv4 && result.Status == DnsStatus.TemporaryError ? result : six;
         }
 
         return found.Count > before ? result with { Status = DnsStatus.Found } : result;
