@@ -74,8 +74,8 @@ public sealed class ScriptedServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _listener.Dispose();
         await _serving;
+        _listener.Dispose();
         _stop.Dispose();
     }
 
@@ -91,7 +91,7 @@ public sealed class ScriptedServer : IAsyncDisposable
                 sessions.Add(_scripts.TryDequeue(out string? script) ? RunAsync(client, script) : Task.Run(client.Dispose));
             }
         }
-        catch (Exception end) when (end is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (OperationCanceledException)
         {
         }
 
@@ -129,7 +129,7 @@ public sealed class ScriptedServer : IAsyncDisposable
                     }
                 }
             }
-            catch (Exception end) when (end is IOException or OperationCanceledException)
+            catch (Exception end) when (end is IOException or SocketException or OperationCanceledException)
             {
             }
         }
