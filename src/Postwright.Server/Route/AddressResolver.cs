@@ -63,7 +63,8 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
         }
 
         Route route = await ByClassAsync(sender, reduced, cancellationToken);
-        route = route.Error is null ? await _transports.OverrideAsync(route, reduced.Address, reduced.Domain, cancellationToken) : route;
+        bool mayChange = route.Error is null && reduced.Class != AddressClass.VirtualAlias;
+        route = mayChange ? await _transports.OverrideAsync(route, reduced.Address, reduced.Domain, cancellationToken) : route;
         route = route.Error is null ? await RelocateAsync(route, reduced.Address, cancellationToken) : route;
         return route.Error is null
             ? new ResolvedAddress(ResolveStatus.Resolved, reduced.Class, route.Transport, route.NextHop, reduced.Address, reduced.IsRouted)
@@ -83,7 +84,7 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
             if (at >= 0)
             {
                 string domain = Tidy(text[(at + 1)..]);
-                if (domain.Length == 0 && !_options.ResolveNullDomain)
+                if (domain.Length == 0 && !_options.ResolveNullDomain && !text.AsSpan(0, at).Contains('@'))
                 {
                     return new Reduced(ResolveStatus.BadAddress, default, address, "");
                 }
@@ -112,13 +113,7 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
                 break;
             }
 
-            string next = _rewriter.Rewrite(text);
-            if (next == text && !text.Contains('@'))
-            {
-                break;
-            }
-
-            text = next;
+            text = text.Contains('@') ? text : _rewriter.Rewrite(_rewriter.SwapOperators(text));
         }
 
         string local = text.Length == 0 ? _options.EmptyAddressRecipient : text;
@@ -129,8 +124,7 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
     private Reduced Remote(string local, string domain, AddressClass known)
     {
         string address = local + "@" + domain;
-        bool valid = local.Length > 0 && MailDomain.IsValid(domain);
-        return new Reduced(valid ? ResolveStatus.Resolved : ResolveStatus.BadAddress, known, address, domain, IsInstruction(local));
+        return new Reduced(MailDomain.IsValid(domain) ? ResolveStatus.Resolved : ResolveStatus.BadAddress, known, address, domain, IsInstruction(local));
     }
 
     /// <summary>Takes the last dot of a fully qualified name off, and brackets a bare address where that is configured.</summary>
@@ -144,9 +138,12 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
         return _options.ResolveNumericDomain && MailDomain.IsBareAddress(domain) ? "[" + domain + "]" : domain;
     }
 
-    /// <summary>Does a local part say where to go on? A second @ stood in quotes, and counts only with resolve_dequoted_address.</summary>
-    private bool IsInstruction(string local) =>
-        local.Contains('@') ? _options.ResolveDequotedAddress : _rewriter.IsInstruction(local);
+    /// <summary>Does a local part say where to go on? What stood in quotes counts only with resolve_dequoted_address.</summary>
+    private bool IsInstruction(string local)
+    {
+        bool wasQuoted = local.Contains('@') || AddressRewriter.NeedsQuotes(local);
+        return (!wasQuoted || _options.ResolveDequotedAddress) && (local.Contains('@') || _rewriter.IsInstruction(local));
+    }
 
     private async ValueTask<MatchResult> IsLocalAsync(string domain, CancellationToken cancellationToken)
     {

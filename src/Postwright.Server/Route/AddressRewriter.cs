@@ -20,7 +20,7 @@ public sealed class AddressRewriter(RewriteOptions options) : IAddressRewriter
         }
 
         string text = StripSourceRoute(address);
-        if (!text.Contains('@'))
+        if (!text.Contains('@') && !NeedsQuotes(text))
         {
             text = SwapOperators(text);
         }
@@ -52,13 +52,8 @@ public sealed class AddressRewriter(RewriteOptions options) : IAddressRewriter
     }
 
     /// <summary><c>site!user</c> and <c>user%site</c>, in this order, become <c>user@site</c>.</summary>
-    private string SwapOperators(string text)
+    internal string SwapOperators(string text)
     {
-        if (NeedsQuotes(text))
-        {
-            return text;
-        }
-
         int bang = options.SwapBangPath ? text.IndexOf('!', StringComparison.Ordinal) : -1;
         if (bang >= 0)
         {
@@ -87,8 +82,7 @@ public sealed class AddressRewriter(RewriteOptions options) : IAddressRewriter
     }
 
     /// <summary>True for a local part that names a site to go on to: <c>site!user</c>, <c>user%site</c>, where these are followed.</summary>
-    internal bool IsInstruction(string local) =>
-        !NeedsQuotes(local) && ((options.SwapBangPath && local.Contains('!')) || (options.AllowPercentHack && local.Contains('%')));
+    internal bool IsInstruction(string local) => (options.SwapBangPath && local.Contains('!')) || (options.AllowPercentHack && local.Contains('%'));
 
     /// <summary>True for a local part that would stand in quotes.</summary>
     internal static bool NeedsQuotes(string local) => local.AsSpan().ContainsAny(Specials);

@@ -67,7 +67,7 @@ internal sealed class TransportTable(ResolverOptions options, MailLog log)
             return nextHop.Length == 0 ? route : route with { NextHop = nextHop };
         }
 
-        string fallback = transport == "error" ? "Address is undeliverable" : domain;
+        string fallback = transport is "error" or "retry" ? "Address is undeliverable" : domain;
         return new Route(transport, nextHop.Length == 0 ? fallback : nextHop);
     }
 }

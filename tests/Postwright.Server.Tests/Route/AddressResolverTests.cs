@@ -10,6 +10,7 @@ public sealed class AddressResolverTests : IDisposable
     private readonly LogLines _log = new();
     private readonly List<TableRegistry> _registries = [];
 
+    // The answers of Postfix 3.7.11's trivial-rewrite with the same configuration.
     [Theory]
     [InlineData("user@here.test", "local", "mx.here.test", "user@here.test")]
     [InlineData("user", "local", "mx.here.test", "user@mx.here.test")]
@@ -24,6 +25,22 @@ public sealed class AddressResolverTests : IDisposable
     [InlineData("user@box.test", "virtual", "box.test", "user@box.test")]
     [InlineData("user@alias.test", "error", "5.1.1 User unknown in virtual alias table", "user@alias.test")]
     [InlineData("user@[192.0.2.7]", "smtp", "[192.0.2.7]", "user@[192.0.2.7]")]
+    [InlineData("user@[127.0.0.1]", "local", "mx.here.test", "user@[127.0.0.1]")]
+    [InlineData("user@[IPv6:2001:db8::1]", "smtp", "[IPv6:2001:db8::1]", "user@[IPv6:2001:db8::1]")]
+    [InlineData("@there.test", "smtp", "there.test", "@there.test")]
+    [InlineData("a!b!c@here.test", "smtp", "a", "b!c@a")]
+    [InlineData("a!b%c@here.test", "smtp", "a", "b%c@a")]
+    [InlineData("user@here.test@here.test", "local", "mx.here.test", "user@here.test")]
+    [InlineData("user%here.test", "local", "mx.here.test", "user@here.test")]
+    [InlineData("user%there.test", "smtp", "there.test", "user@there.test")]
+    [InlineData("site!user", "smtp", "site", "user@site")]
+    [InlineData("a b@here.test", "local", "mx.here.test", "a b@here.test")]
+    [InlineData("a b%c.test@here.test", "smtp", "c.test", "a b@c.test")]
+    [InlineData("user@here.test@", "local", "mx.here.test", "user@here.test")]
+    [InlineData("user..x@here.test", "local", "mx.here.test", "user..x@here.test")]
+    [InlineData("us<er@there.test", "smtp", "there.test", "us<er@there.test")]
+    [InlineData("user!@here.test", "smtp", "user", "@user")]
+    [InlineData("%user@here.test", "smtp", "user", "@user")]
     public async Task Each_class_has_its_transport(string address, string transport, string nextHop, string resolved)
     {
         ResolvedAddress answer = await Resolver().ResolveAsync("", address, TestContext.Current.CancellationToken);
@@ -37,7 +54,9 @@ public sealed class AddressResolverTests : IDisposable
     [InlineData("user@192.0.2.1")]
     [InlineData("user@[192.0.2]")]
     [InlineData("user%@here.test")]
-    [InlineData("@there.test")]
+    [InlineData("user@three.test..")]
+    [InlineData("user@@here.test")]
+    [InlineData("!user@here.test")]
     public async Task An_invalid_address_is_no_destination(string address)
     {
         Assert.Equal(ResolveStatus.BadAddress, (await Resolver().ResolveAsync("", address, TestContext.Current.CancellationToken)).Status);
@@ -52,12 +71,18 @@ public sealed class AddressResolverTests : IDisposable
     [InlineData("a@sub.four.test", "sub", "sub.four.test")]
     [InlineData("a@keep.test", "smtp", "[relay.test]")]
     [InlineData("a@bad.test", "error", "Address is undeliverable")]
+    [InlineData("a@ret.test", "retry", "Address is undeliverable")]
+    [InlineData("a@dis.test", "discard", "dis.test")]
+    [InlineData("a@a.b.four.test", "sub", "a.b.four.test")]
+    [InlineData("a@four.test", "star", "elsewhere")]
+    [InlineData("a@box.test", "star", "elsewhere")]
+    [InlineData("a@alias.test", "error", "5.1.1 User unknown in virtual alias table")]
     [InlineData("a@other.test", "star", "elsewhere")]
     [InlineData("a@here.test", "star", "elsewhere")]
     public async Task Transport_maps_override_transport_and_next_hop(string address, string transport, string nextHop)
     {
         const string Table = "inline:{ {one.test = uucp} {two.test = :[gw.test]:26} {three.test = slow:} {b@three.test = special:host}"
-            + " {.four.test = sub:} {keep.test = :} {bad.test = error:} {* = star:elsewhere} }";
+            + " {.four.test = sub:} {keep.test = :} {bad.test = error:} {ret.test = retry:} {dis.test = discard:} {* = star:elsewhere} }";
         AddressResolver resolver = Resolver($"relayhost = [relay.test]\nrecipient_delimiter = +\ntransport_maps = {Table}\n");
         ResolvedAddress answer = await resolver.ResolveAsync("", address, TestContext.Current.CancellationToken);
         Assert.Equal((transport, nextHop), (answer.Transport, answer.NextHop));
@@ -113,6 +138,7 @@ public sealed class AddressResolverTests : IDisposable
             mydomain = here.test
             myorigin = origin.test
             mydestination = here.test, mx.here.test
+            inet_interfaces = 127.0.0.1
             virtual_alias_maps = inline:{known@alias.test=x}
             virtual_alias_domains = alias.test
             virtual_mailbox_domains = box.test
