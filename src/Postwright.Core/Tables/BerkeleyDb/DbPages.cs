@@ -26,6 +26,7 @@ internal enum PageType : byte
 internal sealed class DbPages(SafeFileHandle file)
 {
     public const int HeaderSize = 26;
+    private const int SmallestPage = 512;
 
     /// <summary>The longest key or value that is put together from overflow pages: more than any real table needs, little enough for memory.</summary>
     public const int MaxItem = 16 << 20;
@@ -47,9 +48,11 @@ internal sealed class DbPages(SafeFileHandle file)
     public bool ReadMeta(uint magic, PageType type, uint oldestVersion, uint newestVersion)
     {
         Damage = null;
-        Span<byte> head = stackalloc byte[512];
+        // One read once the page size is known; a page size that has changed means another one.
+        Span<byte> head = PageSize == 0 ? stackalloc byte[SmallestPage] : _meta;
         if (Read(head, 0) < head.Length)
         {
+            PageSize = 0;
             return Fail("file is too short");
         }
 
@@ -74,16 +77,20 @@ internal sealed class DbPages(SafeFileHandle file)
             return Fail("unsupported or damaged first page");
         }
 
-        PageSize = (int)size;
-        if (_meta.Length != PageSize)
+        if (PageSize != (int)size)
         {
+            PageSize = (int)size;
             _meta = new byte[PageSize];
             _overflow = new byte[PageSize];
+            if (Read(_meta, 0) != PageSize)
+            {
+                return Fail("file is too short");
+            }
         }
 
         long pages = RandomAccess.GetLength(file) / PageSize;
-        LastPage = (uint)Math.Min(UInt32(head, 32), Math.Max(pages - 1, 0));
-        return Read(_meta, 0) == PageSize || Fail("file is too short");
+        LastPage = (uint)Math.Min(UInt32(_meta, 32), Math.Max(pages - 1, 0));
+        return true;
     }
 
     /// <summary>Reads page <paramref name="number"/>; its type is the caller's to check.</summary>
