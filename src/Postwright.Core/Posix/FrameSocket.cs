@@ -84,7 +84,18 @@ public sealed unsafe partial class FrameSocket : IDisposable
                 return new FrameSocket(descriptor);
             }
 
-            if (descriptor is -Errno.TooManyDescriptors or -Errno.TooManyFiles or -Errno.NoMemory)
+            if (descriptor == -Errno.TryAgain)
+            {
+                // The listening socket is shared with a process that made it non-blocking.
+                var waiting = new Waiting { Descriptor = listener, Wanted = 1 };
+                _ = poll(&waiting, 1, -1);
+                if ((waiting.Happened & 0x38) != 0)
+                {
+                    // Shut down: POLLHUP, which accept does not tell of here.
+                    return null;
+                }
+            }
+            else if (descriptor is -Errno.TooManyDescriptors or -Errno.TooManyFiles or -Errno.NoMemory)
             {
                 // Out of descriptors: somebody will close one.
                 _ = poll(null, 0, 1000);
@@ -307,6 +318,15 @@ public sealed unsafe partial class FrameSocket : IDisposable
     {
         public byte* Start;
         public nint Length;
+    }
+
+    // struct pollfd.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Waiting
+    {
+        public int Descriptor;
+        public short Wanted;
+        public short Happened;
     }
 
     // struct msghdr of 64-bit Linux.

@@ -135,6 +135,23 @@ public sealed class AgentProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task A_listening_socket_that_another_process_made_non_blocking_is_waited_on()
+    {
+        string path = Path.Combine(_rig.Root, "agent");
+        int listener = FrameSocket.Listen(path, 0x180);
+        using var shared = new System.Net.Sockets.Socket(new System.Net.Sockets.SafeSocketHandle(listener, false));
+        shared.Blocking = false;
+        var thread = new Thread(() => _server.Run(listener)) { IsBackground = true };
+        thread.Start();
+        using var client = new AgentClient(() => FrameSocket.Connect(path), _workers, _rig.Log);
+        RecipientResult result = Assert.Single(await client.DeliverAsync(
+            DeliveryRig.Request("alice@example.com", Text("Subject: x\r\n\r\n")), TestContext.Current.CancellationToken));
+        Assert.Equal("delivered to mailbox", result.Reason);
+        _server.Dispose();
+        Assert.True(thread.Join(TimeSpan.FromSeconds(60)));
+    }
+
+    [Fact]
     public void A_peer_that_sends_nonsense_is_cut_off()
     {
         foreach (byte[] frame in new[] { [], new byte[] { 9 }, new byte[] { 1, 255, 255, 255, 255 }, new byte[2000] })
