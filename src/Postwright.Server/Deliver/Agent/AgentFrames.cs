@@ -41,6 +41,7 @@ internal static class AgentFrames
         writer.Text(request.Origin.ClientPort);
         writer.Text(request.Origin.Helo);
         writer.Text(request.Origin.Protocol);
+        writer.Text(request.EnvelopeId);
         writer.Number(request.Recipients.Count);
         foreach (AgentRecipient recipient in request.Recipients)
         {
@@ -71,6 +72,7 @@ internal static class AgentFrames
             string queueId = reader.Text();
             string sender = reader.Text();
             var origin = new MessageOrigin(reader.Text(), reader.Text(), reader.Text(), reader.Text(), reader.Text());
+            string envelopeId = reader.Text();
             var recipients = new AgentRecipient[reader.Count(RecipientLimit)];
             for (int i = 0; i < recipients.Length; i++)
             {
@@ -86,7 +88,16 @@ internal static class AgentFrames
             reader.Check(length >= 0 && offset >= 0 && offset <= long.MaxValue - length && (hasFile ? inline.IsEmpty : inline.Length == length), "content");
             reader.Check(file is null || IsRegular(file), "descriptor");
             AgentContent content = file is null ? new MemoryAgentContent(inline) : new FileAgentContent(file, offset, length);
-            return new AgentRequest { Service = service, QueueId = queueId, Sender = sender, Origin = origin, Recipients = recipients, Content = content };
+            return new AgentRequest
+            {
+                Service = service,
+                QueueId = queueId,
+                Sender = sender,
+                Origin = origin,
+                EnvelopeId = envelopeId,
+                Recipients = recipients,
+                Content = content,
+            };
         }
         catch
         {

@@ -29,6 +29,9 @@ public sealed class AgentRequest
     /// <summary>The client, for a command's environment.</summary>
     public required MessageOrigin Origin { get; init; }
 
+    /// <summary>ENVID, xtext decoded; empty if none.</summary>
+    public string EnvelopeId { get; init; } = "";
+
     /// <summary>The recipients.</summary>
     public required IReadOnlyList<AgentRecipient> Recipients { get; init; }
 
@@ -42,6 +45,7 @@ public sealed class AgentRequest
         QueueId = request.Envelope.QueueId,
         Sender = request.Envelope.Sender,
         Origin = request.Envelope.Origin,
+        EnvelopeId = request.Envelope.EnvelopeId,
         Content = content,
         Recipients = [.. request.Recipients.Select(one => new AgentRecipient(
             one.Index, one.Address, one.Recipient.OriginalAddress, one.Recipient.Via, one.Recipient.Notify, one.Recipient.DsnOriginalRecipient))],

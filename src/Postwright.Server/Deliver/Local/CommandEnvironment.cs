@@ -41,6 +41,7 @@ internal static class CommandEnvironment
         Set("RECIPIENT", context.Recipient.Address);
         environment.Add($"SENDER={LocalContext.Censor(context.Sender, context.Options.CommandExpansionFilter)}");
         Set("ORIGINAL_RECIPIENT", context.Recipient.OriginalAddress);
+        Set("ENVID", context.Request.EnvelopeId);
         Set("CLIENT_HOSTNAME", origin.ClientName);
         Set("CLIENT_ADDRESS", origin.ClientAddress);
         Set("CLIENT_HELO", origin.Helo);

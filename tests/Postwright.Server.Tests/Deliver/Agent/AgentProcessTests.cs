@@ -181,7 +181,7 @@ public sealed class AgentProcessTests : IDisposable
         AgentRequest request = AgentRequest.From(DeliveryRig.Request("ü@example.com", Text("Subject: x\r\n\r\n"), via: "a=x@y m=|c"), content);
         byte[] frame = AgentFrames.Encode(request, "Subject: x\r\n\r\n"u8, false, 0);
         AgentRequest back = AgentFrames.Decode(frame, null);
-        Assert.Equal((request.Service, request.QueueId, request.Sender, request.Origin), (back.Service, back.QueueId, back.Sender, back.Origin));
+        Assert.Equal((request.Service, request.QueueId, request.Sender, request.Origin, "id+1"), (back.Service, back.QueueId, back.Sender, back.Origin, back.EnvelopeId));
         Assert.Equal(request.Recipients, back.Recipients);
         for (int length = 0; length < frame.Length; length++)
         {

@@ -92,6 +92,22 @@ public sealed class AliasTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_of_a_users_own_table_is_written_with_that_users_rights()
+    {
+        string table = Out("table");
+        await File.WriteAllTextAsync(table, $"log {Out("file")}\n", TestContext.Current.CancellationToken);
+        DeliveryRig.Give(table, 1501, 1501);
+        RecipientResult result = await _rig.Deliver("log@example.com", mainCf: $"alias_maps = texthash:{table}");
+        Assert.Equal($"delivered to file: {Out("file")}", result.Reason);
+        DeliveryFile.Stat(Out("file"), out FileFacts facts);
+        Assert.Equal(DeliveryRig.Number(1501), facts.Uid);
+        DeliveryRig.Give(table, 4711, 4711);
+        Assert.SkipUnless(DeliveryRig.IsRoot, "the rest needs root");
+        result = await _rig.Deliver("log@example.com", mainCf: $"alias_maps = texthash:{table}");
+        Assert.Equal((DeliveryStatus.Deferred, "cannot find alias database owner"), (result.Status, result.Reason));
+    }
+
+    [Fact]
     public async Task A_file_that_is_a_program_is_not_written_to()
     {
         await File.WriteAllTextAsync(Out("exe"), "", TestContext.Current.CancellationToken);
@@ -209,9 +225,30 @@ public sealed class AliasTests : IDisposable
     }
 
     [Fact]
-    public async Task Alias_expansion_hands_the_dsn_fields_on_unless_it_is_a_list()
+    public async Task The_dsn_fields_go_on_to_members_unless_it_is_a_list()
     {
-        RecipientResult result = await Deliver("team@example.com", "{ team = alice }");
-        Assert.Equal(DsnNotify.Unspecified, Assert.Single(result.Into).Notify);
+        var recipient = new EnvelopeRecipient("team@example.com", "given@example.com", DsnNotify.Failure, "rfc822;orig@example.com");
+        async Task<EnvelopeRecipient> Member(string aliases)
+        {
+            using var workers = new Server.Deliver.Agent.DeliveryWorkers("delivery", 1);
+            var agent = new Server.Deliver.Agent.InProcessAgent(_rig.Services($"alias_maps = inline:{{ {aliases} }}"), workers, _rig.Log);
+            DeliveryRequest plain = DeliveryRig.Request("team@example.com", new MemoryContent("Subject: x\r\n\r\n"u8.ToArray()));
+            var request = new DeliveryRequest
+            {
+                Envelope = plain.Envelope,
+                Content = plain.Content,
+                Transport = plain.Transport,
+                NextHop = plain.NextHop,
+                Recipients = [new DeliveryRecipient(0, recipient, recipient.Address)],
+                Activated = plain.Activated,
+                Started = plain.Started,
+            };
+            return Assert.Single(Assert.Single(await agent.DeliverAsync(request, TestContext.Current.CancellationToken)).Into);
+        }
+
+        EnvelopeRecipient member = await Member("{ team = alice }");
+        Assert.Equal(("given@example.com", DsnNotify.Failure, "rfc822;orig@example.com"), (member.OriginalAddress, member.Notify, member.DsnOriginalRecipient));
+        member = await Member("{ team = alice }, { owner-team = boss }");
+        Assert.Equal(("alice@example.com", DsnNotify.Unspecified, ""), (member.OriginalAddress, member.Notify, member.DsnOriginalRecipient));
     }
 }

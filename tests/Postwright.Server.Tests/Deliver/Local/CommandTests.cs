@@ -38,7 +38,7 @@ public sealed class CommandTests : IDisposable
         [
             "USER=cmd", "LOGNAME=cmd", "LOCAL=cmd+ext_", "EXTENSION=ext_", "DOMAIN=example.com", "RECIPIENT=Cmd+Ext_@example.com",
             "ORIGINAL_RECIPIENT=Cmd+Ext_@example.com", "SENDER=sender@example.org", "CLIENT_HOSTNAME=client.test", "CLIENT_ADDRESS=192.0.2.1",
-            "CLIENT_HELO=helo.test", "CLIENT_PROTOCOL=ESMTP", "PATH=/usr/bin:/bin",
+            "CLIENT_HELO=helo.test", "CLIENT_PROTOCOL=ESMTP", "PATH=/usr/bin:/bin", "ENVID=id+1",
         ];
         Assert.Subset(environment.ToHashSet(), expected.ToHashSet());
         Assert.DoesNotContain(environment, line => line.StartsWith("DOTNET", StringComparison.Ordinal) || line.StartsWith("HOME", StringComparison.Ordinal));

@@ -127,6 +127,7 @@ internal sealed class DeliveryRig : IDisposable, IHost
                 QueueId = "3TESTID",
                 Arrival = DateTimeOffset.UnixEpoch,
                 Sender = sender,
+                EnvelopeId = "id+1",
                 Recipients = [recipient],
                 Origin = new MessageOrigin("client.test", "192.0.2.1", "4711", "helo.test", "ESMTP"),
             },
