@@ -31,7 +31,7 @@ internal sealed class UnlistedCheck
             RecipientDelimiter = configuration.GetString("recipient_delimiter"),
             DoubleBounceSender = _doubleBounce,
             OwnerRequestSpecial = configuration.GetBool("owner_request_special"),
-            IsLocalDomain = (domain, token) => IsLocalAsync(domain, origin, token),
+            IsLocalDomain = (domain, token) => LocalDomains.MatchAsync(domain, origin, service.Parts.Classifier, token),
         };
         FinderOptions = options;
         MapList aliases = Open("virtual_alias_maps");
@@ -114,22 +114,6 @@ internal sealed class UnlistedCheck
         return local.Equals("postmaster", StringComparison.OrdinalIgnoreCase)
             || local.Equals("mailer-daemon", StringComparison.OrdinalIgnoreCase)
             || local.Equals(_doubleBounce, StringComparison.OrdinalIgnoreCase);
-    }
-
-    private async ValueTask<MatchResult> IsLocalAsync(string domain, string origin, CancellationToken cancellationToken)
-    {
-        if (domain.Equals(origin, StringComparison.OrdinalIgnoreCase))
-        {
-            return MatchResult.Match;
-        }
-
-        Classification found = await _service.Parts.Classifier.ClassifyAsync("postmaster@" + domain, cancellationToken);
-        return found.Status switch
-        {
-            ClassificationStatus.TemporaryError => MatchResult.TemporaryError,
-            ClassificationStatus.Known when found.Class == AddressClass.Local => MatchResult.Match,
-            _ => MatchResult.NoMatch,
-        };
     }
 
     private sealed record ClassList(MapList Maps, AddressFinderOptions Options, int Code, string TableName, bool AlwaysAsked = false)
