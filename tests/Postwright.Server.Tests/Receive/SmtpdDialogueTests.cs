@@ -1,4 +1,3 @@
-using Postwright.Core.Configuration;
 using Postwright.Testing;
 using Postwright.Testing.Dialogues;
 using Postwright.Testing.Network;
@@ -18,7 +17,7 @@ public sealed class SmtpdDialogueTests
     {
         Dialogue dialogue = All.Single(one => one.ToString() == name);
         await using SmtpdRig rig = new(dialogue.Settings);
-        Assert.Empty(MailConfiguration.FromText(SmtpdRig.BaseSettings + dialogue.Settings).Errors);
+        Assert.Empty(SmtpdRig.Configure(dialogue.Settings).Errors);
         MemoryConnection client = rig.Connect();
         IReadOnlyList<DialogueMismatch> mismatches = await new DialoguePlayer(client).PlayAsync(dialogue);
         await client.DisposeAsync();

@@ -17,18 +17,8 @@ namespace Postwright.Server.Tests.Receive;
 internal sealed class SmtpdRig : IAsyncDisposable
 {
     /// <summary>The dialogues' configuration; they add to it.</summary>
-    public const string BaseSettings = """
-        compatibility_level = 3.6
-        myhostname = mx.example.com
-        mydestination = example.com
-        mynetworks = 192.0.2.0/24
-        local_recipient_maps = inline:{user=x, other=x}
-        alias_maps =
-        alias_database =
-        smtpd_error_sleep_time = 0
-        smtpd_peername_lookup = no
+    public const string BaseSettings = Postwright.Testing.Dialogues.DialogueSettings.MainCf;
 
-        """;
 
     private readonly List<Task> _sessions = [];
     private readonly TableRegistry _tables;
@@ -36,7 +26,7 @@ internal sealed class SmtpdRig : IAsyncDisposable
     public SmtpdRig(string settings = "", FakeDns? dns = null, TimeProvider? time = null)
     {
         Time = time ?? TimeProvider.System;
-        MailConfiguration configuration = MailConfiguration.FromText(BaseSettings + settings);
+        MailConfiguration configuration = Configure(settings);
         _tables = new TableRegistry(Log.For("smtpd"), Time);
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
         AddressResolver resolver = new(ResolverOptions.From(configuration, _tables), rewriter, Log.For("smtpd"));
@@ -56,6 +46,11 @@ internal sealed class SmtpdRig : IAsyncDisposable
         });
         Server = new SmtpdServer(Time);
     }
+
+    /// <summary>The base settings with others on top, as <c>-o</c> overrides.</summary>
+    public static MailConfiguration Configure(string settings) => MailConfiguration.FromText(BaseSettings).WithOverrides(
+        settings.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split('=', 2, StringSplitOptions.TrimEntries))
+            .Select(static parts => KeyValuePair.Create(parts[0], parts[1])));
 
     public TimeProvider Time { get; }
 

@@ -64,11 +64,12 @@ internal sealed partial class SmtpdSession
 
         if (_chunkScanner.IsInLine)
         {
-            await _message!.WriteAsync(LineEnd, Token);
+            await KeepAsync(default, new DataPiece(0, 0, 0, AddsLineEnd: true, IsEnd: true));
         }
 
+        long total = _contentBytes;
         _sawBareNewline |= _chunkScanner.SawBareLineFeed;
-        return await EndContentAsync(_chunkScanner.SawBareLineFeed && !_allowsBareNewline, id => $"250 2.0.0 Ok: {size} bytes queued as {id}");
+        return await EndContentAsync(_chunkScanner.SawBareLineFeed && !_allowsBareNewline, id => $"250 2.0.0 Ok: {total} bytes queued as {id}");
     }
 
     private bool TryReadChunkHeader(ReadOnlySpan<byte> line, out long size, out bool isLast)

@@ -260,7 +260,7 @@ internal sealed partial class SmtpdSession
 
         // RFC 3461, 4.2: type;xtext.
         int semicolon = word.IndexOf((byte)';');
-        if (original.Length > 0 || semicolon <= 6 || !Xtext.TryDecode(word[(semicolon + 1)..], out string address) || address.Length == 0)
+        if (original.Length > 0 || semicolon <= 6 || !Xtext.TryDecode(word[(semicolon + 1)..], out string address))
         {
             return "501 5.5.4 Error: Bad ORCPT parameter syntax";
         }

@@ -191,11 +191,6 @@ internal sealed partial class SmtpdSession
             return await FailAsync("502 5.5.1 VRFY command is disabled");
         }
 
-        if (_options.HeloRequired && _state.Helo is null)
-        {
-            return await FailAsync("503 5.5.1 Error: send HELO/EHLO first");
-        }
-
         if (_words.Count < 2)
         {
             bool utf8 = _options.SmtpUtf8Enabled && (_options.DiscardedKeywords & EhloKeywords.SmtpUtf8) == 0;

@@ -302,10 +302,9 @@ internal sealed partial class SmtpdSession : IDisposable
         _ => FailAsync("550 5.7.0 Error: insufficient authorization"),
     };
 
-    // RFC 2920, 3.1; and nothing may be pipelined before EHLO said that it may.
+    // RFC 2920, 3.1 in Postfix's reading; and nothing may be pipelined before EHLO said that it may.
     private bool MayNotBeFollowed(SmtpVerb verb) =>
-        _state.Protocol != "ESMTP"
-        || verb is not (SmtpVerb.Mail or SmtpVerb.Rcpt or SmtpVerb.Rset or SmtpVerb.Bdat or SmtpVerb.Xforward);
+        _state.Protocol != "ESMTP" || verb is SmtpVerb.Helo or SmtpVerb.Ehlo or SmtpVerb.Data or SmtpVerb.Vrfy or SmtpVerb.Noop;
 
     private async ValueTask<bool> RefusePipeliningAsync(SmtpVerb verb)
     {

@@ -85,7 +85,7 @@ internal sealed class AccessPolicy
         state.SenderWasListed = false;
         string? saved = state.Sender;
         state.Sender = sender;
-        Verdict verdict = await RunAsync(RestrictionList.Sender, state, Shown(sender), "Sender address", cancellationToken);
+        Verdict verdict = await RunAsync(RestrictionList.Sender, state, sender, "Sender address", cancellationToken);
         if (verdict != Verdict.Reject && _service.Options.RejectUnlistedSender && !state.SenderWasListed && sender.Length > 0)
         {
             verdict = await _unlisted.CheckAsync(state, sender, isSender: true, _evaluator, cancellationToken);
@@ -160,13 +160,12 @@ internal sealed class AccessPolicy
         state.DeferIfPermit = state.Sender is null ? null : state.DeferAfterSender;
         state.DeferIfReject = null;
         state.RecipientWasListed = false;
-        string shown = Shown(recipient);
         RestrictionList first = _service.Options.RelayBeforeRecipient ? RestrictionList.Relay : RestrictionList.Recipient;
         RestrictionList second = first == RestrictionList.Relay ? RestrictionList.Recipient : RestrictionList.Relay;
-        Verdict verdict = await RunAsync(first, state, shown, "Recipient address", cancellationToken);
+        Verdict verdict = await RunAsync(first, state, recipient, "Recipient address", cancellationToken);
         if (verdict != Verdict.Reject)
         {
-            verdict = await RunAsync(second, state, shown, "Recipient address", cancellationToken);
+            verdict = await RunAsync(second, state, recipient, "Recipient address", cancellationToken);
         }
 
         if (verdict != Verdict.Reject && _service.Options.RejectUnlistedRecipient && !state.RecipientWasListed && !state.Discard)
@@ -207,8 +206,6 @@ internal sealed class AccessPolicy
             ? ValueTask.FromResult(Verdict.Dunno)
             : _evaluator.RunAsync(restrictions, StageOf(list), new Subject(name, kind), state, 0, cancellationToken);
     }
-
-    private static string Shown(string address) => Protocol.Mail.AddressText.ToExternal(address);
 
     // Postfix refuses to run a server that would relay for anybody.
     private void RequireRelayDecision()

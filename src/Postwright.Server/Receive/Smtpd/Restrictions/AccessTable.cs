@@ -1,7 +1,6 @@
 using System.Globalization;
 using Postwright.Core.Configuration;
 using Postwright.Core.Tables;
-using Postwright.Protocol.Mail;
 using Postwright.Protocol.Smtp;
 
 namespace Postwright.Server.Receive.Smtpd.Restrictions;
@@ -86,7 +85,7 @@ internal sealed class AccessTable
             (result, key) = (match.Result, match.Key);
         }
 
-        return await ActAsync(maps, result, key, new Subject(AddressText.ToExternal(address), kind), state, stage, depth, cancellationToken);
+        return await ActAsync(maps, result, key, new Subject(address, kind), state, stage, depth, cancellationToken);
     }
 
     private async ValueTask<Verdict> ActAsync(

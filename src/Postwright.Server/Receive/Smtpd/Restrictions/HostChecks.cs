@@ -55,7 +55,7 @@ internal sealed class HostChecks
         return complete
             ? Verdict.Dunno
             : _evaluator.Reject(
-                state, _nonFqdnCode, "5.5.2", $"<{AddressText.ToExternal(address)}>: {kind} address rejected: need fully-qualified address");
+                state, _nonFqdnCode, "5.5.2", $"<{address}>: {kind} address rejected: need fully-qualified address");
     }
 
     private Verdict NonFqdnHelo(CheckState state)
@@ -120,7 +120,7 @@ internal sealed class HostChecks
             return Verdict.Dunno;
         }
 
-        string subject = $"<{AddressText.ToExternal(address)}>: {(isSender ? "Sender" : "Recipient")} address rejected: ";
+        string subject = $"<{address}>: {(isSender ? "Sender" : "Recipient")} address rejected: ";
         string dsn = isSender ? "4.1.8" : "4.1.2";
         DnsAnswer<MxRecord> exchangers = await _service.Parts.Dns.QueryMxAsync(domain, cancellationToken);
         if (exchangers.Status == DnsStatus.Found)

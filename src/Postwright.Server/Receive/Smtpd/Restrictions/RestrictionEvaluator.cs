@@ -1,6 +1,5 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Tables;
-using Postwright.Protocol.Mail;
 using Postwright.Server.Route;
 
 namespace Postwright.Server.Receive.Smtpd.Restrictions;
@@ -137,7 +136,7 @@ internal sealed class RestrictionEvaluator
             state.Log.Warning(error);
         }
 
-        return Reject(state, 451, "4.3.0", $"<{AddressText.ToExternal(address)}>: Temporary lookup failure");
+        return Reject(state, 451, "4.3.0", $"<{address}>: Temporary lookup failure");
     }
 
     private async ValueTask<Verdict> AskAsync(
@@ -227,7 +226,7 @@ internal sealed class RestrictionEvaluator
                 break;
         }
 
-        string text = $"<{AddressText.ToExternal(recipient)}>: Relay access denied";
+        string text = $"<{recipient}>: Relay access denied";
         return kind == RestrictionKind.RejectUnauthDestination
             ? Reject(state, _relayCode, "5.7.1", text)
             : Reject(state, _relayCode is >= 500 and < 600 ? _relayCode - 100 : _relayCode, "4.7.1", text);

@@ -96,14 +96,13 @@ internal sealed class UnlistedCheck
             return evaluator.LookupFailure(state, address, result.Error);
         }
 
-        string shown = AddressText.ToExternal(address);
         return result.IsFound
             ? Verdict.Dunno
             : evaluator.Reject(
                 state,
                 list.Code,
                 isSender ? "5.1.0" : "5.1.1",
-                $"<{shown}>: {(isSender ? "Sender" : "Recipient")} address rejected: User unknown{(_showsTable ? list.TableName : "")}");
+                $"<{address}>: {(isSender ? "Sender" : "Recipient")} address rejected: User unknown{(_showsTable ? list.TableName : "")}");
     }
 
     // Taken by the system itself, in no table.
