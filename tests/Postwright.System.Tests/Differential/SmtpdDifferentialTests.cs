@@ -38,7 +38,7 @@ public sealed class SmtpdDifferentialTests
             }
         }
 
-        Assert.True(differences.Count == 0, string.Join('\n', differences));
+        Assert.True(differences.Count == 0, string.Join('\n', differences) + "\n" + string.Join('\n', postfix.Log.Split('\n').Where(static line => line.Contains("fatal:", StringComparison.Ordinal))));
         Assert.True(known.Unused.Count == 0, "unused in tests/oracle-differences:\n" + string.Join('\n', known.Unused));
     }
 }

@@ -67,7 +67,7 @@ public sealed class DialoguePlayer(IConnection connection)
             await connection.SendAsync(Encoding.Latin1.GetBytes(text), token);
             return true;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             return false;
         }

@@ -10,11 +10,15 @@ namespace Postwright.Server.Receive.Smtpd.Restrictions;
 /// </summary>
 internal sealed class AccessPolicy
 {
+    private const string NoRelayDecision = "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
+        + "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit or check_relay_domains";
+
     private readonly SmtpdService _service;
     private readonly FrozenDictionary<RestrictionList, IReadOnlyList<Restriction>> _lists;
     private readonly RestrictionEvaluator _evaluator;
     private readonly UnlistedCheck _unlisted;
     private readonly List<string> _errors = [];
+    private readonly bool _decidesRelaying;
 
     public AccessPolicy(MailConfiguration configuration, SmtpdService service)
     {
@@ -47,7 +51,12 @@ internal sealed class AccessPolicy
         }
 
         _errors.AddRange(reader.Errors);
-        RequireRelayDecision();
+        _decidesRelaying = DecidesRelaying();
+        if (!_decidesRelaying)
+        {
+            _errors.Add(NoRelayDecision);
+        }
+
         _unlisted = new UnlistedCheck(configuration, service);
         _evaluator = new RestrictionEvaluator(configuration, service, reader, classes, _unlisted);
     }
@@ -137,7 +146,7 @@ internal sealed class AccessPolicy
             }
         }
 
-        return await CheckOneAsync(RestrictionList.Etrn, state, domain, "Etrn request", cancellationToken);
+        return await CheckOneAsync(RestrictionList.Etrn, state, domain, "Etrn command", cancellationToken);
     }
 
     private async ValueTask<string?> CheckDelayedAsync(CheckState state, CancellationToken cancellationToken)
@@ -160,6 +169,12 @@ internal sealed class AccessPolicy
         state.DeferIfPermit = state.Sender is null ? null : state.DeferAfterSender;
         state.DeferIfReject = null;
         state.RecipientWasListed = false;
+        if (!_decidesRelaying)
+        {
+            _evaluator.ServerError(state, NoRelayDecision);
+            return state.Reply;
+        }
+
         RestrictionList first = _service.Options.RelayBeforeRecipient ? RestrictionList.Relay : RestrictionList.Recipient;
         RestrictionList second = first == RestrictionList.Relay ? RestrictionList.Recipient : RestrictionList.Relay;
         Verdict verdict = await RunAsync(first, state, recipient, "Recipient address", cancellationToken);
@@ -168,14 +183,14 @@ internal sealed class AccessPolicy
             verdict = await RunAsync(second, state, recipient, "Recipient address", cancellationToken);
         }
 
-        if (verdict != Verdict.Reject && _service.Options.RejectUnlistedRecipient && !state.RecipientWasListed && !state.Discard)
-        {
-            verdict = await _unlisted.CheckAsync(state, recipient, isSender: false, _evaluator, cancellationToken);
-        }
-
         if (verdict != Verdict.Reject && state.DeferIfPermit is { } doubt)
         {
             verdict = _evaluator.Reject(state, doubt.Code, doubt.Dsn, doubt.Text);
+        }
+
+        if (verdict != Verdict.Reject && _service.Options.RejectUnlistedRecipient && !state.RecipientWasListed && !state.Discard)
+        {
+            verdict = await _unlisted.CheckAsync(state, recipient, isSender: false, _evaluator, cancellationToken);
         }
 
         return verdict == Verdict.Reject ? state.Reply : null;
@@ -207,18 +222,10 @@ internal sealed class AccessPolicy
             : _evaluator.RunAsync(restrictions, StageOf(list), new Subject(name, kind), state, 0, cancellationToken);
     }
 
-    // Postfix refuses to run a server that would relay for anybody.
-    private void RequireRelayDecision()
-    {
-        bool decides = _lists[RestrictionList.Relay].Concat(_lists[RestrictionList.Recipient]).Any(static restriction => restriction.Kind is
-            RestrictionKind.RejectUnauthDestination or RestrictionKind.DeferUnauthDestination or RestrictionKind.Reject
+    // Postfix refuses to run a server that would relay for anybody; a session that began all the same refuses every recipient.
+    private bool DecidesRelaying() => _lists[RestrictionList.Relay].Concat(_lists[RestrictionList.Recipient]).Any(static restriction =>
+        restriction.Kind is RestrictionKind.RejectUnauthDestination or RestrictionKind.DeferUnauthDestination or RestrictionKind.Reject
             or RestrictionKind.Defer or RestrictionKind.DeferIfPermit);
-        if (!decides)
-        {
-            _errors.Add("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
-                + "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit or check_relay_domains");
-        }
-    }
 
     private static string ParameterOf(RestrictionList list) => list switch
     {

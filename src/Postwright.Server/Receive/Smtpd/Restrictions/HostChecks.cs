@@ -81,18 +81,12 @@ internal sealed class HostChecks
         }
 
         string name = helo.EndsWith('.') ? helo[..^1] : helo;
-        bool looksNumeric = name.Length > 0 && (name.Contains(':') || name.AsSpan().TrimStart("0123456789.").IsEmpty);
         if (name is ['[', .. string inside, ']'])
         {
             return HostNames.IsValidLiteral(inside, out _) ? Verdict.Dunno : Invalid("invalid ip address");
         }
 
-        if (looksNumeric)
-        {
-            return HostNames.IsValidAddress(name, out _) ? Verdict.Dunno : Invalid("invalid ip address");
-        }
-
-        return HostNames.IsValid(name) ? Verdict.Dunno : Invalid("Invalid name");
+        return HostNames.IsValid(name) || HostNames.IsValidAddress(name, out _) ? Verdict.Dunno : Invalid("Invalid name");
 
         Verdict Invalid(string reason) => _evaluator.Reject(state, _invalidNameCode, "5.5.2", $"<{helo}>: Helo command rejected: {reason}");
     }

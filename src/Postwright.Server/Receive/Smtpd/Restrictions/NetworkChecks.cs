@@ -42,14 +42,14 @@ internal sealed class NetworkChecks
     }
 
     /// <summary>permit_mynetworks; a list that cannot be asked defers.</summary>
-    public async ValueTask<Verdict> PermitMyNetworksAsync(CheckState state, CancellationToken cancellationToken)
+    public async ValueTask<Verdict> PermitMyNetworksAsync(CheckState state, Subject subject, CancellationToken cancellationToken)
     {
         if (_networkTables is { } tables)
         {
             LookupResult result = await LookupAsync(tables, state.Client, cancellationToken);
             if (result.Status == LookupStatus.TemporaryError)
             {
-                return Deferred(state);
+                return Deferred(state, subject);
             }
 
             string action = result.Value?.TrimStart() ?? "DUNNO";
@@ -69,7 +69,7 @@ internal sealed class NetworkChecks
         MatchResult match = state.InMyNetworks ?? await _networks.MatchAsync(state.Client.Name, state.Client.Address, cancellationToken);
         if (match == MatchResult.TemporaryError)
         {
-            return Deferred(state);
+            return Deferred(state, subject);
         }
 
         state.InMyNetworks = match;
@@ -99,6 +99,6 @@ internal sealed class NetworkChecks
         return (await AccessKeys.LookupAsync(tables, AccessKeys.ForAddress(client.Address, _keys), cancellationToken)).Result;
     }
 
-    private Verdict Deferred(CheckState state) =>
-        _evaluator.Reject(state, 451, "4.3.0", $"<{state.Client.NameAndAddress}>: Temporary lookup failure");
+    private Verdict Deferred(CheckState state, Subject subject) =>
+        _evaluator.Reject(state, 451, "4.3.0", $"<{subject.Name}>: Temporary lookup failure");
 }

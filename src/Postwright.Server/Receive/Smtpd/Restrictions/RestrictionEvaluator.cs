@@ -157,7 +157,7 @@ internal sealed class RestrictionEvaluator
                 state.DeferIfReject ??= new Refusal(450, "4.7.0", $"<{subject.Name}>: {subject.Kind} rejected: defer_if_reject requested");
                 return Verdict.Dunno;
             case RestrictionKind.PermitMyNetworks:
-                return await _networks.PermitMyNetworksAsync(state, cancellationToken);
+                return await _networks.PermitMyNetworksAsync(state, subject, cancellationToken);
             case RestrictionKind.PermitInetInterfaces:
                 return _networks.IsOwnAddress(state.Client) ? Verdict.Permit : Verdict.Dunno;
             case RestrictionKind.PermitSaslAuthenticated:
