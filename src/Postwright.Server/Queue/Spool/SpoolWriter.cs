@@ -37,6 +37,7 @@ internal sealed class SpoolWriter : IDisposable
     private bool _running;
     private bool _manyCame;
     private bool _failing;
+    private int _mailErrno;
 
     public SpoolWriter(SpoolOptions options, IDisk disk, TimeProvider time, MailLog log, Lock gate, SegmentPool pool, LogPublisher publisher)
     {
@@ -216,18 +217,28 @@ internal sealed class SpoolWriter : IDisposable
 
     private async ValueTask CommitAsync(WaitingList list, bool onCallersThread)
     {
-        RefuseMail(list, await MailErrnoAsync(list));
+        if (list.Records.Exists(static record => record.IsMail))
+        {
+            RefuseMail(list, await MailErrnoAsync(list));
+        }
+
         for (int next = 0; next < list.Records.Count;)
         {
             if (list.Records[next].Outcome != StoreStatus.Stored)
             {
-                Complete(list, next, ++next);
+                list.Complete(next, ++next);
                 continue;
             }
 
             int roomErrno = await EnsureRoomAsync(BatchBuilder.Alone(list.Records[next]));
             if (roomErrno != 0)
             {
+                if (!_failing)
+                {
+                    _failing = true;
+                    _log.Warning($"spool: {new DiskException("open the next segment in", _options.Directory, roomErrno).Message}");
+                }
+
                 Refuse(list, next, list.Records.Count, roomErrno, tried: false);
                 return;
             }
@@ -246,10 +257,14 @@ internal sealed class SpoolWriter : IDisposable
             }
             else
             {
+                // The rest too: a change must not overtake an earlier one of its message that is tried again later.
                 Refuse(list, next, end, written, tried: true);
+                list.Complete(next, end);
+                Refuse(list, end, list.Records.Count, written, tried: false);
+                return;
             }
 
-            Complete(list, next, end);
+            list.Complete(next, end);
             next = end;
         }
     }
@@ -261,11 +276,6 @@ internal sealed class SpoolWriter : IDisposable
         foreach (PendingRecord record in list.Records)
         {
             bytes += record.IsMail ? SegmentFormat.AlignRecord(record.Length) : 0;
-        }
-
-        if (bytes == 0)
-        {
-            return 0;
         }
 
         if (!_freeSpace.IsEnough())
@@ -332,8 +342,18 @@ internal sealed class SpoolWriter : IDisposable
         return 0;
     }
 
-    private static void RefuseMail(WaitingList list, int errno)
+    private void RefuseMail(WaitingList list, int errno)
     {
+        if (errno != _mailErrno)
+        {
+            // Once, not for every message: the log is often on the same disk.
+            _mailErrno = errno;
+            if (errno != 0)
+            {
+                _log.Warning($"spool: {new DiskException("no new mail is taken in", _options.Directory, errno).Message}");
+            }
+        }
+
         if (errno == 0)
         {
             return;
@@ -467,33 +487,7 @@ internal sealed class SpoolWriter : IDisposable
 
         if (!tried)
         {
-            Complete(list, next, end);
-        }
-    }
-
-    /// <summary>Completes the waiters. A record is not touched after its waiter was told.</summary>
-    private static void Complete(WaitingList list, int next, int end)
-    {
-        for (int i = next; i < end; i++)
-        {
-            PendingRecord record = list.Records[i];
-            if (record.IsMail)
-            {
-                record.Complete();
-            }
-            else if (record.Done is { } done)
-            {
-                done.SetResult(record.Outcome == StoreStatus.Stored);
-                PendingRecord.Pool.Return(record);
-            }
-            else if (record.Outcome == StoreStatus.Stored)
-            {
-                PendingRecord.Pool.Return(record);
-            }
-            else
-            {
-                record.Outcome = StoreStatus.Stored;
-            }
+            list.Complete(next, end);
         }
     }
 }

@@ -21,4 +21,30 @@ internal sealed class WaitingList
         TimerSet = false;
         Refused = 0;
     }
+
+    /// <summary>Completes the waiters. A record is not touched after its waiter was told.</summary>
+    public void Complete(int next, int end)
+    {
+        for (int i = next; i < end; i++)
+        {
+            PendingRecord record = Records[i];
+            if (record.IsMail)
+            {
+                record.Complete();
+            }
+            else if (record.Done is { } done)
+            {
+                done.SetResult(record.Outcome == StoreStatus.Stored);
+                PendingRecord.Pool.Return(record);
+            }
+            else if (record.Outcome == StoreStatus.Stored)
+            {
+                PendingRecord.Pool.Return(record);
+            }
+            else
+            {
+                record.Outcome = StoreStatus.Stored;
+            }
+        }
+    }
 }

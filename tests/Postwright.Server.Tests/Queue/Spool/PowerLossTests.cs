@@ -30,6 +30,7 @@ public sealed class PowerLossTests
     [Theory]
     [InlineData(100_000, 40)]
     [InlineData(200_000, 40)]
+    [InlineData(200_226, 1)]
     public void Nothing_is_lost_when_disk_calls_fail_before_the_cut(int firstSeed, int seeds)
     {
         for (int seed = firstSeed; seed < firstSeed + (seeds * Soak); seed++)
