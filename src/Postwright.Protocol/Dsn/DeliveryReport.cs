@@ -54,6 +54,9 @@ public sealed record DeliveryReport
     /// <summary>mail_name, in X- fields.</summary>
     public required string MailName { get; init; }
 
+    /// <summary>The notice's own Message-Id, with its angle brackets.</summary>
+    public required string MessageId { get; init; }
+
     /// <summary>The returned message's queue ID.</summary>
     public required string QueueId { get; init; }
 
@@ -99,6 +102,7 @@ public sealed record DeliveryReport
         Line(text, "Content-Type: multipart/report; report-type=delivery-status;");
         Line(text, $"\tboundary=\"{Boundary}\"");
         Line(text, "Content-Transfer-Encoding: 8bit");
+        Line(text, $"Message-Id: {MessageId}");
         Line(text, "");
         Line(text, "This is a MIME-encapsulated message.");
         WriteText(text);

@@ -41,6 +41,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     private List<Delivery> _finished = [];
     private List<Action> _commands = [];
     private int _signalled;
+    private volatile bool _timerFired;
     private DateTimeOffset _timerDue = DateTimeOffset.MaxValue;
 
     private List<string> _arrivedNow = [];
@@ -106,7 +107,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         _stop = stop;
         _now = _time.GetUtcNow();
         Restart();
-        await using ITimer timer = _time.CreateTimer(static state => ((QueueManager)state!).Signal(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using ITimer timer = _time.CreateTimer(static state => ((QueueManager)state!).TimerFired(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         await using CancellationTokenRegistration registration = stop.UnsafeRegister(static state => ((QueueManager)state!).Signal(), this);
         Signal();
         while (!stop.IsCancellationRequested || _working > 0)
@@ -153,6 +154,13 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         {
             _signal.Release();
         }
+    }
+
+    /// <summary>A timer may fire a moment early by our clock, so it is set anew after each time, whatever the turn found.</summary>
+    private void TimerFired()
+    {
+        _timerFired = true;
+        Signal();
     }
 
     /// <summary>Has <paramref name="command"/> run by the loop.</summary>
@@ -225,10 +233,12 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     private void SetTimer(ITimer timer)
     {
         DateTimeOffset next = NextWake();
-        if (next == _timerDue && next > _now)
+        if (next == _timerDue && !_timerFired)
         {
             return;
         }
+
+        _timerFired = false;
 
         _timerDue = next;
         TimeSpan wait = next == DateTimeOffset.MaxValue

@@ -143,7 +143,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         string failure;
         try
         {
-            DeliveryReport report = Report(notice, recipients, now);
+            DeliveryReport report = Report(notice, envelope.QueueId, recipients, now);
             using ICleanupMessage message = cleanup.Begin(envelope, CleanupOptions.VirtualAliases);
             message.AddRecipient(new EnvelopeRecipient(notice.To, notice.To));
             await message.WriteAsync(Header(notice, envelope.QueueId, report, now), cancellationToken);
@@ -167,11 +167,13 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         return false;
     }
 
-    private DeliveryReport Report(Notice notice, IReadOnlyList<RecipientReport> recipients, DateTimeOffset now)
+    private DeliveryReport Report(Notice notice, string queueId, IReadOnlyList<RecipientReport> recipients, DateTimeOffset now)
     {
         Envelope cause = notice.Envelope;
+        string stamp = now.UtcDateTime.ToString("yyyyMMddHHmmss", System.Globalization.CultureInfo.InvariantCulture);
         return new DeliveryReport
         {
+            MessageId = $"<{stamp}.{queueId}@{options.MyHostName}>",
             Kind = notice.Kind,
             IsPostmasterCopy = notice.IsPostmasterCopy,
             Boundary = $"{cause.QueueId}.{now.ToUnixTimeSeconds()}/{options.MyHostName}",
@@ -211,14 +213,12 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
     private byte[] Header(Notice notice, string queueId, DeliveryReport report, DateTimeOffset now)
     {
         string date = MailDate.Format(now, time.LocalTimeZone);
-        string stamp = now.UtcDateTime.ToString("yyyyMMddHHmmss", System.Globalization.CultureInfo.InvariantCulture);
         return System.Text.Encoding.UTF8.GetBytes(
             $"Received: by {options.MyHostName} ({options.MailName})\r\n\tid {queueId}; {date}\r\n"
             + $"Date: {date}\r\n"
             + $"From: Mail Delivery System <MAILER-DAEMON@{options.MyOrigin}>\r\n"
             + $"Subject: {report.Subject}\r\n"
             + $"To: {AddressText.ToExternal(notice.To)}\r\n"
-            + $"Auto-Submitted: auto-{(notice.IsPostmasterCopy ? "generated" : "replied")}\r\n"
-            + $"Message-Id: <{stamp}.{queueId}@{options.MyHostName}>\r\n");
+            + $"Auto-Submitted: auto-{(notice.IsPostmasterCopy ? "generated" : "replied")}\r\n");
     }
 }

@@ -34,11 +34,11 @@ public sealed class NoticeTests
             Subject: Undelivered Mail Returned to Sender
             To: a@box.test
             Auto-Submitted: auto-replied
-            Message-Id: <20260601120000.{request.Envelope.QueueId}@mx.here.test>
             MIME-Version: 1.0
             Content-Type: multipart/report; report-type=delivery-status;
             	boundary="{boundary}"
             Content-Transfer-Encoding: 8bit
+            Message-Id: <20260601120000.{request.Envelope.QueueId}@mx.here.test>
 
             This is a MIME-encapsulated message.
 

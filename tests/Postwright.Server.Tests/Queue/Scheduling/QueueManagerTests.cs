@@ -63,4 +63,36 @@ public sealed class QueueManagerTests
         Assert.Equal(2, smtp.Requests.Count);
         Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<b@one.test>, relay=none") && line.EndsWith("status=deferred (connect to mx.test[192.0.2.1]:25: Connection refused)"));
     }
+
+    [Fact]
+    public async Task A_timer_that_fires_early_is_set_again()
+    {
+        TimeSpan brief = TimeSpan.FromMilliseconds(40);
+        QueueManagerOptions options = new() { QueueRunDelay = brief, MinimalBackoff = brief, MaximalBackoff = brief };
+        await using QueueRig rig = new(options, clock: time => new EarlyClock(time));
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => ScriptedAgent.Deferred(recipient.Index);
+        rig.Start();
+        rig.Send("a@test", "b@one.test");
+        await rig.Eventually(TimeSpan.FromMilliseconds(1), () => smtp.Requests.Count >= 5);
+    }
+
+    /// <summary>A clock whose timers fire two milliseconds early.</summary>
+    private sealed class EarlyClock(TimeProvider inner) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => inner.GetUtcNow();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            new EarlyTimer(inner.CreateTimer(callback, state, dueTime, period));
+
+        private sealed class EarlyTimer(ITimer timer) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) =>
+                timer.Change(dueTime > TimeSpan.FromMilliseconds(3) ? dueTime - TimeSpan.FromMilliseconds(2) : dueTime, period);
+
+            public void Dispose() => timer.Dispose();
+
+            public ValueTask DisposeAsync() => timer.DisposeAsync();
+        }
+    }
 }

@@ -18,7 +18,7 @@ internal sealed class QueueRig : IAsyncDisposable
     private readonly Dictionary<string, TransportService> _transports = [];
     private Task? _run;
 
-    public QueueRig(QueueManagerOptions? options = null, Func<ReportOptions, ReportOptions>? reports = null)
+    public QueueRig(QueueManagerOptions? options = null, Func<ReportOptions, ReportOptions>? reports = null, Func<TimeProvider, TimeProvider>? clock = null)
     {
         ReportOptions report = new()
         {
@@ -30,7 +30,7 @@ internal sealed class QueueRig : IAsyncDisposable
         report = reports?.Invoke(report) ?? report;
         Options = options ?? new QueueManagerOptions();
         Resolver = new DomainResolver();
-        Manager = new QueueManager(Options, report, Store, Resolver, Rewriter, name => _transports.GetValueOrDefault(name), Time, Log.For("qmgr"));
+        Manager = new QueueManager(Options, report, Store, Resolver, Rewriter, name => _transports.GetValueOrDefault(name), clock?.Invoke(Time) ?? Time, Log.For("qmgr"));
         Cleanup = new MemoryCleanup(Store, Manager.Arrived);
     }
 
