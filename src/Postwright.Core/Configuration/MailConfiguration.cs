@@ -106,7 +106,27 @@ public sealed class MailConfiguration
     {
         ParameterDefinition row = Row(name);
         string value = GetUnexpanded(name);
-        return row.Kind == ParameterKind.Raw ? value : Expand(value, name);
+        if (row.Kind == ParameterKind.Raw)
+        {
+            return value;
+        }
+
+        value = Expand(value, name);
+        return name == "myorigin" && value.StartsWith('/') ? ReadOrigin(value) : value;
+    }
+
+    /// <summary>Debian's myorigin may name a file such as /etc/mailname, whose first line counts.</summary>
+    private string ReadOrigin(string path)
+    {
+        string? trouble = ConfigurationFile.Read(path, out string text);
+        string origin = text.Split('\n', 2)[0].Trim();
+        if (trouble is null && origin.Length > 0)
+        {
+            return origin;
+        }
+
+        Report("myorigin", $"myorigin = {path}: {trouble ?? "the file's first line is empty"}; it must hold a domain name");
+        return GetString("myhostname");
     }
 
     /// <summary>The value as main.cf or the table has it, references unexpanded.</summary>

@@ -1,5 +1,6 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Configuration.Check;
+using Postwright.Testing;
 
 namespace Postwright.Core.Tests.Configuration;
 
@@ -138,5 +139,32 @@ public sealed class ConfigurationCheckTests
 
         Assert.Contains("run postmap hash:/nonexistent/transport", finding.Text, StringComparison.Ordinal);
         Assert.Equal(FindingSeverity.Warning, finding.Severity);
+    }
+
+    [Fact]
+    public void What_is_installed_with_the_books_settings_in_it_starts()
+    {
+        string dist = Path.Combine(TestPrograms.ProjectRoot, "dist");
+        string main = File.ReadAllText(Path.Combine(dist, "main.cf")) + """
+
+            myhostname = www.centos.vbird
+            myorigin = $myhostname
+            inet_interfaces = all
+            inet_protocols = ipv4
+            mydestination = $myhostname, localhost.$mydomain, localhost, linux.centos.vbird, ftp.centos.vbird
+            mynetworks_style = subnet
+            mynetworks = 127.0.0.0/8, 192.168.100.0/24, hash:/etc/postfix/access
+            relay_domains = $mydestination
+            alias_maps = hash:/etc/aliases
+            alias_database = hash:/etc/aliases
+            """.Replace("            ", "", StringComparison.Ordinal);
+
+        // Only the databases, which postmap and postalias make next, may be missing here.
+        Assert.All(
+            Check(main, File.ReadAllText(Path.Combine(dist, "master.cf"))),
+            finding => Assert.True(
+                finding.Severity == FindingSeverity.Warning
+                    && (finding.Text.Contains(".db", StringComparison.Ordinal) || finding.Text.StartsWith("overriding earlier entry", StringComparison.Ordinal)),
+                finding.ToString()));
     }
 }

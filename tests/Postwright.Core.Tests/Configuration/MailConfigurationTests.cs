@@ -70,4 +70,42 @@ public sealed class MailConfigurationTests
         Assert.Equal(20, configuration.GetInt("slow_destination_concurrency_limit"));
         Assert.Equal(2, configuration.GetInt("local_destination_concurrency_limit"));
     }
+
+    [Fact]
+    public void Myorigin_may_name_a_file_as_on_Debian()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            string file = Path.Combine(folder, "mailname");
+            File.WriteAllText(file, "example.net\nsecond line\n");
+
+            Assert.Equal("example.net", MailConfiguration.FromText($"myorigin = {file}", null, Host).GetString("myorigin"));
+
+            MailConfiguration absent = MailConfiguration.FromText($"myorigin = {file}.absent", null, Host);
+            Assert.Equal("mx.localdomain", absent.GetString("myorigin"));
+            Assert.Contains("No such file or directory", Assert.Single(absent.Errors).Text, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Text_that_is_no_utf_8_loses_no_byte()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            File.WriteAllBytes(Path.Combine(folder, "main.cf"), [.. "mail_name = caf"u8, 0xe9, (byte)'\n']);
+            File.WriteAllText(Path.Combine(folder, "master.cf"), "");
+
+            Assert.Equal("caf\u00e9", MailConfiguration.Load(folder, Host).GetString("mail_name"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
 }

@@ -26,6 +26,9 @@ public static class ConfigurationCheck
         ServiceCheck.Run(configuration, report);
         BookCheck.Run(configuration, report);
 
+        // Reading it finds out whether the file is there that it may name.
+        _ = configuration.GetString("myorigin");
+
         // Last: reading values above adds to the configuration's own list.
         foreach (ConfigurationError error in configuration.Errors)
         {
