@@ -21,8 +21,8 @@ internal static class Postdrop
     private const int StatusWriteError = 2;
     private const int StatusTooBig = 4;
 
-    /// <summary>A maildrop that cannot be written to is tried again this often, then given up: ten minutes.</summary>
-    private const int CreateAttempts = 60;
+    /// <summary>A maildrop that cannot be written to is tried again this often, then given up: a minute. One that is not there, at once.</summary>
+    private const int CreateAttempts = 6;
     private static readonly TimeSpan CreatePause = TimeSpan.FromSeconds(10);
 
     /// <summary>Runs the command.</summary>
@@ -135,6 +135,11 @@ internal static class Postdrop
 
             string name = string.Create(CultureInfo.InvariantCulture, $"{now.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond}.{Environment.ProcessId}");
             messages.Warning($"mail_queue_enter: create file maildrop/{name}: {PosixFile.Describe(error)}");
+            if (error == PosixFile.NoEntry)
+            {
+                break;
+            }
+
             await Task.Delay(CreatePause, TimeProvider.System);
         }
 
