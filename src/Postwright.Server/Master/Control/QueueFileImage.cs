@@ -47,7 +47,14 @@ public sealed class QueueFileImage(StoredMessage message) : IDisposable
 
         // The size record stands before the envelope and names the offset at which the content begins.
         long offset = 2 + SizeRecordLength + envelope.Length;
-        long size = message.Content.Length - await CountCarriageReturnsAsync(cancellationToken);
+        long size = 0;
+        await foreach (ReadOnlyMemory<byte> lines in ContentAsync(records, cancellationToken))
+        {
+            // Postfix's message size is that of the content's records.
+            size += lines.Length;
+        }
+
+        _bytes.SetLength(0);
         records.WriteBytes(RecordType.Size, string.Create(
             CultureInfo.InvariantCulture, $"{size,15} {offset,15} {message.Envelope.Recipients.Count,15} {0,15} {size,15} {0,15}"));
         records.Flush();
@@ -123,23 +130,6 @@ public sealed class QueueFileImage(StoredMessage message) : IDisposable
         {
             records.WriteUtf8(RecordType.Attribute, $"{name}={value}");
         }
-    }
-
-    /// <summary>Postfix counts a line's end as one byte.</summary>
-    private async ValueTask<long> CountCarriageReturnsAsync(CancellationToken cancellationToken)
-    {
-        long count = 0;
-        byte[] buffer = new byte[64 << 10];
-        byte last = 0;
-        int read;
-        for (long offset = 0; (read = await message.Content.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += read)
-        {
-            ReadOnlySpan<byte> bytes = buffer.AsSpan(0, read);
-            count += bytes.Count("\r\n"u8) + (last == '\r' && bytes[0] == '\n' ? 1 : 0);
-            last = bytes[^1];
-        }
-
-        return count;
     }
 
     private async IAsyncEnumerable<ReadOnlyMemory<byte>> ContentAsync(RecordWriter records, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)

@@ -25,6 +25,9 @@ internal sealed class MaildropMessage
     /// <summary>Envelope sender; null if the file has none.</summary>
     public string? Sender { get; private set; }
 
+    /// <summary>When postdrop took the message; null if the file does not say.</summary>
+    public DateTimeOffset? Arrival { get; private set; }
+
     /// <summary>-F, or the name in the password file.</summary>
     public string FullName { get; private set; } = "";
 
@@ -91,6 +94,9 @@ internal sealed class MaildropMessage
     {
         switch (type)
         {
+            case RecordType.Time:
+                Arrival ??= ParseTime(Decode(data));
+                break;
             case RecordType.Sender:
                 Sender ??= Decode(data);
                 break;
@@ -119,6 +125,19 @@ internal sealed class MaildropMessage
                 TakeAttribute(Decode(data));
                 break;
         }
+    }
+
+    /// <summary>Seconds, and perhaps microseconds; null for what is no time of this age.</summary>
+    private static DateTimeOffset? ParseTime(string text)
+    {
+        string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (parts.Length == 0 || !uint.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out uint seconds))
+        {
+            return null;
+        }
+
+        _ = uint.TryParse(parts.Length > 1 ? parts[1] : "0", NumberStyles.None, CultureInfo.InvariantCulture, out uint microseconds);
+        return DateTimeOffset.FromUnixTimeSeconds(seconds).AddTicks(microseconds % 1_000_000 * TimeSpan.TicksPerMicrosecond);
     }
 
     private void AddRecipient(string address)

@@ -123,7 +123,7 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
             return true;
         }
 
-        DateTimeOffset arrival = ArrivalOf(entry, queueId);
+        DateTimeOffset arrival = ArrivalOf(entry, message, queueId);
         log.Info($"{queueId}: uid={uid} from=<{AddressQuoting.Quote(message.Sender)}>{OriginalId(entry)}");
         using ICleanupMessage queued = cleanup.Begin(Envelope(entry, message, queueId, arrival), message.IsRemote ? CleanupOptions.Smtpd : CleanupOptions.Pickup);
         foreach (EnvelopeRecipient recipient in message.QueuedRecipients())
@@ -205,11 +205,11 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
         return false;
     }
 
-    /// <summary>The file's time, which is when it was finished, unless clocks disagree.</summary>
-    private DateTimeOffset ArrivalOf(MaildropEntry entry, string queueId)
+    /// <summary>When postdrop took the message, else the file's time; now, where clocks disagree.</summary>
+    private DateTimeOffset ArrivalOf(MaildropEntry entry, MaildropMessage message, string queueId)
     {
         DateTimeOffset now = clock.GetUtcNow();
-        DateTimeOffset arrival = DateTimeOffset.FromUnixTimeSeconds(entry.Status.ModifiedSeconds);
+        DateTimeOffset arrival = message.Arrival ?? DateTimeOffset.FromUnixTimeSeconds(entry.Status.ModifiedSeconds);
         if (arrival > now + TimeSpan.FromHours(2))
         {
             log.Warning($"{queueId}: message maildrop/{entry.Name} dated {(long)(arrival - now).TotalSeconds} seconds into the future");

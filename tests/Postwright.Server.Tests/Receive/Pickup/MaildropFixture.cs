@@ -65,7 +65,7 @@ public sealed class MaildropFixture : ICleanup, IDisposable
 
     /// <summary>A message as sendmail makes it.</summary>
     public string DropMessage(string name = "ABCDE123") => Drop(
-        name, (RecordType.Time, "1766000000 1"), (RecordType.Attribute, "rewrite_context=local"), (RecordType.FullName, "Joe User"), (RecordType.Sender, "joe"),
+        name, (RecordType.Attribute, "rewrite_context=local"), (RecordType.FullName, "Joe User"), (RecordType.Sender, "joe"),
         (RecordType.Recipient, "root"), (RecordType.Message, ""), (RecordType.Line, "Subject: test"), (RecordType.Line, ""), (RecordType.Line, "body"),
         (RecordType.Extracted, ""), (RecordType.End, ""));
 
