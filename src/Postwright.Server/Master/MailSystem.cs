@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
@@ -104,7 +103,6 @@ public sealed class MailSystem : IAsyncDisposable
 
         _queueRun = _queue.RunAsync(new CurrentCleanup(this), _stop.Token);
         _pickupRun = _pickup.RunAsync(_pickupStop.Token);
-        _controlRun = RunControlAsync();
         AddListeners(listeners);
         return true;
     }
@@ -206,23 +204,6 @@ public sealed class MailSystem : IAsyncDisposable
         _spool.NewQueueId,
         generation.Log.For("pickup", _parts.ProcessNumber),
         _parts.Time);
-
-    /// <summary>Mail flows without the control socket too: what keeps it from being made is told, and is no reason to stop.</summary>
-    private async Task RunControlAsync()
-    {
-        MailConfiguration configuration = _now.Configuration;
-        uint? group = _parts.Host.FindGroup(configuration.GetString("setgid_group"), out uint gid) == HostLookup.Found ? gid : null;
-        MailLog log = LogOf(_parts, configuration, "master");
-        try
-        {
-            await ControlServer.Create(
-                ControlOptions.From(configuration, _parts.OwnerUid, group), _parts.Network, _queue, _spool, WakePickup, log, _parts.Time).RunAsync(_stop.Token);
-        }
-        catch (Exception failure) when (failure is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            log.Error($"control socket: {failure.Message}");
-        }
-    }
 
     private void AddListeners(IEnumerable<ServiceListener> listeners)
     {
