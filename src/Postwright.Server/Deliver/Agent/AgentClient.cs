@@ -46,7 +46,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         try
         {
             using SafeFileHandle? copy = Prepare(request.Content, out ReadOnlyMemory<byte> inline, out SafeFileHandle? file, out long offset);
-            using var content = new QueueAgentContent(request.Content);
+            using AgentContent content = file is null ? new MemoryAgentContent(inline) : new FileAgentContent(file, offset, request.Content.Length, ownsFile: false);
             byte[] frame = AgentFrames.Encode(AgentRequest.From(request, content), inline.Span, file is not null, offset);
             if (frame.Length > AgentFrames.RequestLimit)
             {
@@ -132,27 +132,8 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
             return null;
         }
 
-        SafeFileHandle copy = MemoryFile.Create("message");
-        try
-        {
-            using var source = new QueueAgentContent(content);
-            var buffer = new byte[64 * 1024];
-            long at = 0;
-            for (int count = source.Read(0, buffer); count > 0; count = source.Read(at, buffer))
-            {
-                RandomAccess.Write(copy, buffer.AsSpan(0, count), at);
-                at += count;
-            }
-
-            file = copy;
-            offset = 0;
-            return copy;
-        }
-        catch
-        {
-            copy.Dispose();
-            throw;
-        }
+        offset = 0;
+        return file = QueueContent.Copy(content);
     }
 
     // Exactly one result per recipient: what the agent left out is deferred, what it made up is dropped.

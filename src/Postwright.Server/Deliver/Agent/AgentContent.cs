@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Postwright.Core.Posix;
 using Postwright.Server.Queue;
 
 namespace Postwright.Server.Deliver.Agent;
@@ -56,8 +57,8 @@ internal sealed class MemoryAgentContent(ReadOnlyMemory<byte> content) : AgentCo
     }
 }
 
-/// <summary>Content in a file that was handed over as a descriptor; owns the descriptor.</summary>
-internal sealed class FileAgentContent(SafeFileHandle file, long start, long length) : AgentContent
+/// <summary>Content in a file that was handed over as a descriptor, or that the queue keeps open.</summary>
+internal sealed class FileAgentContent(SafeFileHandle file, long start, long length, bool ownsFile = true) : AgentContent
 {
     public override long Length => length;
 
@@ -69,29 +70,64 @@ internal sealed class FileAgentContent(SafeFileHandle file, long start, long len
 
     protected override void Dispose(bool disposing)
     {
-        file.Dispose();
+        if (ownsFile)
+        {
+            file.Dispose();
+        }
+
         base.Dispose(disposing);
     }
 }
 
-/// <summary>The queue's content, when agent and queue are one process. Waits on this delivery's own thread.</summary>
-internal sealed class QueueAgentContent(MessageContent content) : AgentContent
+/// <summary>
+/// Makes the queue's content readable without waiting for other threads. That matters beyond speed: a thread that the runtime
+/// starts inherits the identity of the thread that caused it, so nothing asynchronous may begin under a recipient's.
+/// </summary>
+internal static class QueueContent
 {
-    public override long Length => content.Length;
+    private const int ChunkSize = 64 * 1024;
 
-    public override bool TryGetMemory(out ReadOnlyMemory<byte> bytes) => content.TryGetMemory(out bytes);
-
-    public override int Read(long offset, Span<byte> buffer)
+    /// <summary>The content for a delivery in this process; on a delivery thread, before any identity is taken on.</summary>
+    /// <exception cref="IOException">The content could not be read.</exception>
+    public static AgentContent Open(MessageContent content)
     {
         if (content.TryGetMemory(out ReadOnlyMemory<byte> bytes))
         {
-            return new MemoryAgentContent(bytes).Read(offset, buffer);
+            return new MemoryAgentContent(bytes);
         }
 
-        var copy = new byte[buffer.Length];
-        ValueTask<int> read = content.ReadAsync(offset, copy, CancellationToken.None);
-        int count = read.IsCompletedSuccessfully ? read.Result : read.AsTask().GetAwaiter().GetResult();
-        copy.AsSpan(0, count).CopyTo(buffer);
-        return count;
+        return content.TryGetFile(out SafeFileHandle? file, out long offset)
+            ? new FileAgentContent(file, offset, content.Length, ownsFile: false)
+            : new FileAgentContent(Copy(content), 0, content.Length);
+    }
+
+    /// <summary>A copy in memory behind a descriptor, for content that is no file; the caller's to close.</summary>
+    /// <exception cref="IOException">The content could not be read.</exception>
+    public static SafeFileHandle Copy(MessageContent content)
+    {
+        SafeFileHandle copy = MemoryFile.Create("message");
+        try
+        {
+            var buffer = new byte[ChunkSize];
+            long at = 0;
+            for (int count = Read(content, 0, buffer); count > 0; count = Read(content, at, buffer))
+            {
+                RandomAccess.Write(copy, buffer.AsSpan(0, count), at);
+                at += count;
+            }
+
+            return copy;
+        }
+        catch
+        {
+            copy.Dispose();
+            throw;
+        }
+    }
+
+    private static int Read(MessageContent content, long offset, byte[] buffer)
+    {
+        ValueTask<int> read = content.ReadAsync(offset, buffer, CancellationToken.None);
+        return read.IsCompletedSuccessfully ? read.Result : read.AsTask().GetAwaiter().GetResult();
     }
 }

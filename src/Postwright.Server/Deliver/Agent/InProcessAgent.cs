@@ -20,7 +20,7 @@ public sealed class InProcessAgent(AgentServices services, DeliveryWorkers worke
             return await workers.RunAsync(
                 () =>
                 {
-                    using var content = new QueueAgentContent(request.Content);
+                    using AgentContent content = QueueContent.Open(request.Content);
                     return services.Deliver(AgentRequest.From(request, content), cancellationToken);
                 },
                 cancellationToken);
@@ -28,6 +28,11 @@ public sealed class InProcessAgent(AgentServices services, DeliveryWorkers worke
         catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
         {
             return Deferred(request, "4.3.2", "delivery interrupted by shutdown");
+        }
+        catch (IOException failure)
+        {
+            log.Warning($"{request.Envelope.QueueId}: read message content: {failure.Message}");
+            return Deferred(request, "4.3.0", "queue file read error");
         }
         catch (IdentityLostException failure)
         {

@@ -1,5 +1,3 @@
-using Postwright.Server.Deliver.Agent;
-
 namespace Postwright.Server.Deliver.Local;
 
 /// <summary><c>/file</c> and <c>/maildir/</c> of an alias, .forward or included file, where allow_mail_to_files lets it.</summary>
@@ -23,11 +21,8 @@ internal static class FileDelivery
         string path = member.Text;
         if (path.EndsWith('/'))
         {
-            using (DeliveryIdentity.Assume(rights.Uid, rights.Gid, out bool assumed))
-            {
-                FileOutcome added = assumed ? Maildir.Deliver(context.MaildirJob(path, rights.Uid, rights.Gid)) : Mailbox.NoIdentity(rights.Uid);
-                return added.ToResult(context.Recipient.Index, "delivered to maildir", context.Request.Service);
-            }
+            return Maildir.Deliver(context.MaildirJob(path, rights.Uid, rights.Gid))
+                .ToResult(context.Recipient.Index, "delivered to maildir", context.Request.Service);
         }
 
         FileOutcome outcome = Mailbox.Deliver(context.MailboxJob(path, rights.Uid, rights.Gid) with { IsDestinationFile = true });

@@ -55,6 +55,9 @@ internal static class Mailbox
         /// <summary>For warnings.</summary>
         public required MailLog Log { get; init; }
 
+        /// <summary>What is to be logged once the process has its own identity back: the log may have to be opened anew.</summary>
+        public List<string> Warnings { get; } = [];
+
         /// <summary>Ends the wait for a lock.</summary>
         public required CancellationToken CancellationToken { get; init; }
     }
@@ -99,6 +102,8 @@ internal static class Mailbox
                     MailboxLocks.DropDotLock(job.Path);
                 }
             }
+
+            job.Warnings.ForEach(job.Log.Warning);
         }
     }
 
@@ -159,7 +164,7 @@ internal static class Mailbox
 
         if (job.StrictOwner && facts.Uid != job.Uid)
         {
-            job.Log.Warning("specify \"strict_mailbox_ownership = no\" to ignore mailbox ownership mismatch");
+            job.Warnings.Add("specify \"strict_mailbox_ownership = no\" to ignore mailbox ownership mismatch");
             return new FileOutcome("4.2.0", $"destination {job.Path} is not owned by recipient");
         }
 
@@ -254,7 +259,7 @@ internal static class Mailbox
         {
             if (!kept && facts.IsRegular && DeliveryFile.Truncate(descriptor, facts.Size) is < 0 and int failed)
             {
-                job.Log.Warning($"cannot cut {job.Path} back to {facts.Size} bytes: {DeliveryFile.ErrorText(failed)}");
+                job.Warnings.Add($"cannot cut {job.Path} back to {facts.Size} bytes: {DeliveryFile.ErrorText(failed)}");
             }
         }
     }

@@ -1,11 +1,12 @@
 using System.Globalization;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
+using Postwright.Server.Deliver.Agent;
 
 namespace Postwright.Server.Deliver.Local;
 
 /// <summary>
-/// Delivery into a Maildir, under the owner's identity. The file is made without a name, its data written back, then linked into
+/// Delivery into a Maildir. The file is made without a name, its data written back, then linked into
 /// <c>new</c> under Postfix's unique name and synced: one journal commit makes data and name durable together, and no reader and
 /// no crash finds a name without its data. Where the file system knows no nameless files, the classic way over <c>tmp</c> is
 /// taken, with a sync of the directory. Success means: on disk, under its name.
@@ -22,7 +23,7 @@ internal static class Maildir
         /// <summary>The Maildir, with or without its final slash.</summary>
         public required string Path { get; init; }
 
-        /// <summary>Whose rights the caller has taken on.</summary>
+        /// <summary>The owner, as whom all is done.</summary>
         public required uint Uid { get; init; }
 
         /// <summary>Likewise.</summary>
@@ -47,9 +48,29 @@ internal static class Maildir
         public required MailLog Log { get; init; }
     }
 
-    /// <summary>Delivers. The caller has assumed the identity.</summary>
+    /// <summary>Delivers, taking on the owner's identity.</summary>
     /// <exception cref="IOException">The message could not be read.</exception>
+    /// <exception cref="IdentityLostException">The thread must end.</exception>
     public static FileOutcome Deliver(Job job)
+    {
+        bool denied = false;
+        FileOutcome outcome;
+        using (DeliveryIdentity.Assume(job.Uid, job.Gid, out bool assumed))
+        {
+            outcome = assumed ? Deliver(job, out denied) : Mailbox.NoIdentity(job.Uid);
+        }
+
+        // Under the process's own identity again: the log may have to be opened anew.
+        if (denied)
+        {
+            job.Log.Warning($"maildir access problem for UID/GID={job.Uid}/{job.Gid}: {outcome.Reason}");
+            job.Log.Warning("perhaps you need to create the maildirs in advance");
+        }
+
+        return outcome.IsSuccess ? outcome : outcome.Prepend("maildir delivery failed: ");
+    }
+
+    private static FileOutcome Deliver(Job job, out bool denied)
     {
         string root = job.Path.TrimEnd('/');
         string newDirectory = root + "/new";
@@ -60,19 +81,13 @@ internal static class Maildir
             descriptor = descriptor < 0 ? descriptor : DeliveryFile.Open(newDirectory, OpenFlags.WriteOnly | OpenFlags.Nameless, FileMode);
         }
 
-        FileOutcome outcome = descriptor switch
+        denied = descriptor == -Errno.AccessDenied;
+        return descriptor switch
         {
             >= 0 => DeliverNameless(job, descriptor, newDirectory),
             -Errno.NotSupported or -Errno.IsDirectory or -Errno.Invalid => DeliverThroughTmp(job, root, newDirectory),
             _ => FileOutcome.Failed(descriptor, job.DefaultDsn, $"create maildir file {newDirectory}: {DeliveryFile.ErrorText(descriptor)}"),
         };
-        if (descriptor == -Errno.AccessDenied)
-        {
-            job.Log.Warning($"maildir access problem for UID/GID={job.Uid}/{job.Gid}: {outcome.Reason}");
-            job.Log.Warning("perhaps you need to create the maildirs in advance");
-        }
-
-        return outcome.IsSuccess ? outcome : outcome.Prepend("maildir delivery failed: ");
     }
 
     private static FileOutcome DeliverNameless(Job job, int descriptor, string newDirectory)

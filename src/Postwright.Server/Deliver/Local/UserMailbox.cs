@@ -34,15 +34,8 @@ internal static class UserMailbox
     }
 
     private static RecipientResult ToMaildir(LocalContext context, UserEntry user, string path)
-    {
-        using (DeliveryIdentity.Assume(user.Uid, user.Gid, out bool assumed))
-        {
-            FileOutcome outcome = assumed
-                ? Maildir.Deliver(context.MaildirJob(path, user.Uid, user.Gid))
-                : Mailbox.NoIdentity(user.Uid);
-            return outcome.ToResult(context.Recipient.Index, "delivered to maildir", context.Request.Service);
-        }
-    }
+        => Maildir.Deliver(context.MaildirJob(path, user.Uid, user.Gid))
+            .ToResult(context.Recipient.Index, "delivered to maildir", context.Request.Service);
 
     private static RecipientResult ToFile(LocalContext context, UserEntry user, string path, bool inHome)
     {

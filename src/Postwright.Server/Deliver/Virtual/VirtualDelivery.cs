@@ -49,24 +49,18 @@ internal sealed class VirtualDelivery(VirtualOptions options, IHost host, TimePr
         return outcome.ToResult(recipient.Index, isMaildir ? "delivered to maildir" : "delivered to mailbox", request.Service);
     }
 
-    private FileOutcome ToMaildir(CopySource source, string path, uint uid, uint gid)
+    private FileOutcome ToMaildir(CopySource source, string path, uint uid, uint gid) => Maildir.Deliver(new Maildir.Job
     {
-        using (DeliveryIdentity.Assume(uid, gid, out bool assumed))
-        {
-            return !assumed ? Mailbox.NoIdentity(uid) : Maildir.Deliver(new Maildir.Job
-            {
-                Path = path,
-                Uid = uid,
-                Gid = gid,
-                Source = source,
-                SizeLimit = options.MailboxLimit,
-                DefaultDsn = "4.2.0",
-                HostName = host.HostName,
-                Time = time,
-                Log = log,
-            });
-        }
-    }
+        Path = path,
+        Uid = uid,
+        Gid = gid,
+        Source = source,
+        SizeLimit = options.MailboxLimit,
+        DefaultDsn = "4.2.0",
+        HostName = host.HostName,
+        Time = time,
+        Log = log,
+    });
 
     private FileOutcome ToFile(CopySource source, string path, uint uid, uint gid, CancellationToken cancellationToken)
     {
