@@ -35,8 +35,15 @@ internal sealed class MailGeneration
         Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));
         Resolver = resolver;
+        MailConfiguration cleanup = MasterRows.Under(configuration, configuration.GetString("cleanup_service_name"));
         Cleanup = new CleanupService(
-            CleanupSettings.From(configuration), store, queue, rewriter, null, parts.Time, Log.For("cleanup", parts.ProcessNumber));
+            CleanupSettings.From(cleanup),
+            store,
+            queue,
+            rewriter,
+            VirtualAliases.From(cleanup, tables, resolver, rewriter),
+            parts.Time,
+            Log.For("cleanup", parts.ProcessNumber));
         AddTransports(parts, tables);
         AddSmtpd(new SmtpdParts
         {
@@ -49,7 +56,7 @@ internal sealed class MailGeneration
             Time = parts.Time,
             Log = Log.For("smtpd", parts.ProcessNumber),
             OwnAddresses = [.. configuration.OwnAddresses.Select(own => own.Address)],
-        });
+        }, parts.LogSink);
     }
 
     /// <summary>What it was made from.</summary>
@@ -96,13 +103,18 @@ internal sealed class MailGeneration
         }
     }
 
-    private void AddSmtpd(SmtpdParts smtpd)
+    private void AddSmtpd(SmtpdParts smtpd, ILogSink sink)
     {
         foreach (MasterService row in Configuration.Services.Where(r => MasterRows.KindOf(r) == RowKind.Smtpd))
         {
             MailConfiguration settings = MasterRows.ConfigurationOf(Configuration, row);
-            string tag = settings.GetString("syslog_name") + "/smtpd";
-            SmtpdParts own = smtpd.Log.Tag == tag ? smtpd : smtpd with { Log = smtpd.Log.For("smtpd", smtpd.Log.Number) };
+            IReadOnlyList<string> overrides = settings.GetList("receive_override_options");
+            SmtpdParts own = smtpd with
+            {
+                Log = new MailLog(sink, settings.GetString("syslog_name") + "/smtpd", smtpd.Log.Number),
+                SkipsUnknownRecipientChecks = overrides.Contains("no_unknown_recipient_checks"),
+                SkipsAddressMappings = overrides.Contains("no_address_mappings"),
+            };
             MailConfiguration stressed = settings.WithOverrides([.. row.Overrides, new("stress", "yes"), new("service_name", row.Name)]);
             int limit = row.ProcessLimit ?? settings.GetInt("postwright_session_limit");
             _rows[row.Name] = new SmtpdRow(

@@ -36,7 +36,7 @@ public static class MailProcess
         }
 
         child.SayReady();
-        await foreach (ReloadMessage message in child.Messages.ReadAllAsync())
+        while (await NextAsync(child, system) is { } message)
         {
             child.TakeLog(message);
             MailConfiguration next = MailConfiguration.Load(daemon.Configuration.ConfigDirectory);
@@ -44,8 +44,20 @@ public static class MailProcess
             await system.ReloadAsync(next, Listeners(daemon, message.Opened), message.Closed);
         }
 
+        if (system.Ended.IsFaulted)
+        {
+            return 1;
+        }
+
         await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, TimeProvider.System));
         return 0;
+    }
+
+    // The next message; null when master wants an end, or the queue manager has failed.
+    private static async Task<ReloadMessage?> NextAsync(ChildProcess child, MailSystem system)
+    {
+        Task<bool> more = child.Messages.WaitToReadAsync().AsTask();
+        return await Task.WhenAny(more, system.Ended) == more && await more && child.Messages.TryRead(out ReloadMessage? message) ? message : null;
     }
 
     // The part of a key before the address is its service's name; see ListenerSet.KeyOf.

@@ -39,8 +39,8 @@ public sealed class MailSystem : IAsyncDisposable
         _parts = parts;
         _spool = spool;
         _queue = new QueueManager(
-            QueueManagerOptions.From(configuration),
-            ReportOptions.From(configuration),
+            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr")),
+            ReportOptions.From(MasterRows.Under(configuration, "bounce")),
             spool,
             new CurrentRouting(this),
             new CurrentRouting(this),
@@ -57,6 +57,9 @@ public sealed class MailSystem : IAsyncDisposable
 
     /// <summary>The configuration in force.</summary>
     public MailConfiguration Configuration => _now.Configuration;
+
+    /// <summary>Completes when the queue manager has ended, which before <see cref="StopAsync"/> means a bug: the process must end, and be started anew.</summary>
+    public Task Ended => _queueRun;
 
     /// <summary>Sessions that run.</summary>
     public int SessionCount => _sessions.SessionCount;
@@ -121,6 +124,8 @@ public sealed class MailSystem : IAsyncDisposable
         }
 
         _now = next;
+        _queue.Reload(
+            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr")), ReportOptions.From(MasterRows.Under(configuration, "bounce")));
         await _pickupStop.CancelAsync();
         await _pickupRun;
         _pickupStop.Dispose();
@@ -199,7 +204,7 @@ public sealed class MailSystem : IAsyncDisposable
     }
 
     private PickupService NewPickup(MailGeneration generation) => new(
-        PickupOptions.From(generation.Configuration, _parts.OwnerUid),
+        PickupOptions.From(MasterRows.Under(generation.Configuration, "pickup"), _parts.OwnerUid),
         generation.Cleanup,
         _spool.NewQueueId,
         generation.Log.For("pickup", _parts.ProcessNumber),

@@ -135,6 +135,10 @@ internal static unsafe partial class MasterCalls
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addopen", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int ActionsOpen(void* actions, int descriptor, string path, int flags, uint mode);
 
+    // glibc 2.34.
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addclosefrom_np")]
+    public static partial int ActionsCloseFrom(void* actions, int first);
+
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
     public static partial int ActionsDestroy(void* actions);
 

@@ -32,4 +32,10 @@ public static class MasterRows
     /// <summary>The configuration of a row: main.cf under its <c>-o</c> settings.</summary>
     public static MailConfiguration ConfigurationOf(MailConfiguration configuration, MasterService row) => configuration.WithOverrides(
         [.. row.Overrides, new KeyValuePair<string, string>("service_name", row.Name)]);
+
+    /// <summary>The configuration of a helper's row, whose work is done inside; main.cf's own where there is no such row.</summary>
+    public static MailConfiguration Under(MailConfiguration configuration, string name) =>
+        configuration.Services.FirstOrDefault(row => row.Name == name && row.Type != "inet") is { Overrides.Count: > 0 } row
+            ? ConfigurationOf(configuration, row)
+            : configuration;
 }

@@ -12,6 +12,9 @@ namespace Postwright.Server.Master;
 /// </summary>
 public static class SingleProcess
 {
+    // Among the signals: the queue manager has ended by itself.
+    private const int QueueFailed = -1;
+
     // postfix stop waits five seconds before it uses force.
     private static readonly TimeSpan SessionPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(4);
@@ -50,8 +53,14 @@ public static class SingleProcess
 
         daemon.LogVersion("daemon started");
         ready();
+        _ = system.Ended.ContinueWith(_ => signals.Writer.TryWrite(QueueFailed), TaskScheduler.Default);
         while (await signals.Reader.ReadAsync() is var signal)
         {
+            if (signal == QueueFailed)
+            {
+                return 1;
+            }
+
             if (signal != MasterCalls.SignalHangup)
             {
                 daemon.Log.Info($"terminating on signal {signal}");

@@ -74,6 +74,8 @@ internal static unsafe class Spawn
                 _ = MasterCalls.ActionsDuplicate(actions, high, InheritedDescriptors.First + i);
             }
 
+            // Ours are closed on exec; whoever started us may have left others open.
+            _ = MasterCalls.ActionsCloseFrom(actions, InheritedDescriptors.First + request.Descriptors.Count);
             int failed = MasterCalls.Spawn(out int process, path.Vector[0], actions, attributes, arguments.Vector, environment.Vector);
             error = failed == 0 ? null : Marshal.GetPInvokeErrorMessage(failed);
             return failed == 0 ? process : -1;

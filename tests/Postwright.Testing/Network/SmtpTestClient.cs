@@ -18,6 +18,9 @@ public sealed class SmtpTestClient : IAsyncDisposable
         _reader = new StreamReader(client.GetStream(), Encoding.Latin1);
     }
 
+    /// <summary>What the server said first.</summary>
+    public string Greeting { get; private set; } = "";
+
     /// <summary>The bytes' way, for tests that send half a line.</summary>
     public Stream Stream => _client.GetStream();
 
@@ -27,7 +30,7 @@ public sealed class SmtpTestClient : IAsyncDisposable
         TcpClient client = new();
         await client.ConnectAsync(IPAddress.Loopback, port);
         SmtpTestClient session = new(client);
-        await session.ReadAsync();
+        session.Greeting = await session.ReadAsync();
         return session;
     }
 
