@@ -10,6 +10,10 @@ sbin=$PWD/artifacts/sbin
 port=${PORT:-2525}
 user=$(id -un)
 demo=$(mktemp -d /tmp/postwright-demo.XXXXXX)
+# Root's mail is not delivered as root: as root, the mailbox belongs to nobody, who must get there.
+chmod 711 "$demo"
+uid=$(id -u) gid=$(id -g)
+[ "$uid" -ne 0 ] || { uid=65534 gid=65534; }
 server=
 finish() {
     [ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
@@ -19,6 +23,7 @@ trap finish EXIT
 trap 'echo; echo "stopping"; exit 0' INT TERM
 
 mkdir -p "$demo"/{etc,mail,data,queue}
+[ "$(id -u)" -ne 0 ] || chown "$uid:$gid" "$demo/mail"
 cat >"$demo/etc/main.cf" <<EOF
 # The demonstration: mail for example.test ends in Maildirs below $demo/mail.
 compatibility_level = 3.6
@@ -37,9 +42,9 @@ alias_database =
 virtual_mailbox_domains = example.test
 virtual_mailbox_base = $demo/mail
 virtual_mailbox_maps = inline:{ {you@example.test = you/} }
-virtual_uid_maps = static:$(id -u)
-virtual_gid_maps = static:$(id -g)
-virtual_minimum_uid = 0
+virtual_uid_maps = static:$uid
+virtual_gid_maps = static:$gid
+virtual_minimum_uid = 1
 delay_warning_time = 5m, 4h
 EOF
 sed "s/^smtp  *inet/127.0.0.1:$port inet/" dist/master.cf >"$demo/etc/master.cf"

@@ -66,7 +66,7 @@ public sealed class SyncTests
 
         string trace = Path.GetTempFileName();
         using (Process strace = Process.Start(new ProcessStartInfo(Strace,
-            ["-f", "-qq", "-o", trace, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO", "-p", ServerPid(server)]))!)
+            ["-f", "-qq", "-o", trace, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO", "-p", $"{server.ProcessId}"]))!)
         {
             try
             {
@@ -103,8 +103,4 @@ public sealed class SyncTests
         }, () => $"service did not come back: {last}");
         Assert.Contains("Subject: after", (await server.MailAsync("later"))[0], StringComparison.Ordinal);
     }
-
-    /// <summary>The process that serves: the last descendant of what was started.</summary>
-    private static string ServerPid(ServerInstance server) =>
-        File.ReadAllText(Path.Combine(server.QueueDirectory, "pid", "master.pid")).Trim();
 }

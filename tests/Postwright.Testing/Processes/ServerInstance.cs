@@ -10,6 +10,8 @@ namespace Postwright.Testing.Processes;
 /// </summary>
 public sealed class ServerInstance : IAsyncDisposable
 {
+    private const uint NobodyUid = 65534;
+
     private readonly List<string> _wrapper;
     private Process? _process;
 
@@ -37,6 +39,9 @@ public sealed class ServerInstance : IAsyncDisposable
 
     /// <summary>maillog_file's text so far.</summary>
     public string Log => File.Exists(Path.Combine(Root, "maillog")) ? ReadShared(Path.Combine(Root, "maillog")) : "";
+
+    /// <summary>The process that was started: without a wrapper, the one that serves.</summary>
+    public int ProcessId => _process?.Id ?? throw new InvalidOperationException("the server is down");
 
     /// <summary>Makes the configuration and starts the server; returns when it listens.</summary>
     /// <param name="settings">More lines of main.cf; later ones win.</param>
@@ -193,6 +198,15 @@ public sealed class ServerInstance : IAsyncDisposable
             Directory.CreateDirectory(Path.Combine(Root, folder));
         }
 
+        // Root's mail is not delivered as root: the mailboxes then belong to nobody, who must get there.
+        (uint uid, uint gid) = Environment.IsPrivilegedProcess ? (NobodyUid, NobodyUid) : (Identity("-u"), Identity("-g"));
+        File.SetUnixFileMode(Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        if (Environment.IsPrivilegedProcess)
+        {
+            using Process own = Process.Start("chown", ["65534:65534", MailDirectory]);
+            own.WaitForExit();
+        }
+
         File.WriteAllText(Path.Combine(ConfigDirectory, "main.cf"), $"""
             compatibility_level = 3.6
             myhostname = mail.example.test
@@ -211,9 +225,9 @@ public sealed class ServerInstance : IAsyncDisposable
             virtual_mailbox_domains = example.test
             virtual_mailbox_base = {MailDirectory}
             virtual_mailbox_maps = pcre:{Path.Combine(ConfigDirectory, "mailboxes")}
-            virtual_uid_maps = static:{GetUid()}
-            virtual_gid_maps = static:{GetGid()}
-            virtual_minimum_uid = 0
+            virtual_uid_maps = static:{uid}
+            virtual_gid_maps = static:{gid}
+            virtual_minimum_uid = 1
             smtpd_client_connection_count_limit = 0
             {settings.ReplaceLineEndings("\n")}
 
@@ -240,10 +254,6 @@ public sealed class ServerInstance : IAsyncDisposable
 
             """);
     }
-
-    private static uint GetUid() => Identity("-u");
-
-    private static uint GetGid() => Identity("-g");
 
     private static uint Identity(string option)
     {
