@@ -27,6 +27,12 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// </summary>
     public long Trusted { get; set; } = long.MaxValue;
 
+    /// <summary>What stands behind <see cref="Synced"/> was taken over by a recovery.</summary>
+    public bool TailCounts { get; set; }
+
+    /// <summary>Where reading the segment ends.</summary>
+    public long ReadEnd => TailCounts ? End : Math.Min(Synced, End);
+
     /// <summary>Batches written.</summary>
     public long Batches { get; set; }
 

@@ -21,7 +21,7 @@ internal sealed class SegmentCopier(
     public async Task<bool> CopyAsync(Segment segment, CancellationToken stopping)
     {
         var needed = new NeededRecords(index, gate);
-        await disk.OffloadAsync(() => new SegmentScanner(segment, segment.Synced, needed).Scan(SegmentFormat.Page));
+        await disk.OffloadAsync(() => new SegmentScanner(segment, segment.Synced, segment.ReadEnd, needed).Scan(SegmentFormat.Page));
         foreach ((long offset, long length) in needed.Damages)
         {
             string name = Path.Combine(options.CorruptDirectory, string.Create(CultureInfo.InvariantCulture, $"{segment.Generation}-{offset}"));

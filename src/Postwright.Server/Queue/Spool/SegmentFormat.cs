@@ -10,7 +10,13 @@ namespace Postwright.Server.Queue.Spool;
 internal sealed record SegmentHeader(uint Generation, long Size, byte[] Salt, IReadOnlyList<SyncProof> Proofs);
 
 /// <summary>Says that a segment was synced up to an offset.</summary>
-internal readonly record struct SyncProof(uint Generation, long Synced);
+/// <param name="Generation">The segment.</param>
+/// <param name="Synced">The offset.</param>
+/// <param name="TailCounts">
+/// What stands behind the offset was found by a recovery and taken over. Otherwise it is what a failed sync left: it was
+/// written again elsewhere or refused, and does not count.
+/// </param>
+internal readonly record struct SyncProof(uint Generation, long Synced, bool TailCounts);
 
 /// <summary>What a batch's header says.</summary>
 /// <param name="Number">Counts the batches of a segment from 0.</param>
@@ -91,7 +97,7 @@ internal static class SegmentFormat
         for (int i = header.Proofs.Count - proofs; i < header.Proofs.Count; i++, target = target[ProofSize..])
         {
             BinaryPrimitives.WriteUInt32LittleEndian(target, header.Proofs[i].Generation);
-            BinaryPrimitives.WriteInt64LittleEndian(target[4..], header.Proofs[i].Synced);
+            BinaryPrimitives.WriteInt64LittleEndian(target[4..], header.Proofs[i].Synced | (header.Proofs[i].TailCounts ? 1L : 0));
         }
 
         BinaryPrimitives.WriteUInt32LittleEndian(page[(Page - 4)..], Crc32C.Compute(page[..(Page - 4)]));
@@ -109,7 +115,8 @@ internal static class SegmentFormat
         for (int i = 0; i < proofs.Length; i++)
         {
             ReadOnlySpan<byte> source = page[(HeaderSize + (i * ProofSize))..];
-            proofs[i] = new SyncProof(BinaryPrimitives.ReadUInt32LittleEndian(source), BinaryPrimitives.ReadInt64LittleEndian(source[4..]));
+            long synced = BinaryPrimitives.ReadInt64LittleEndian(source[4..]);
+            proofs[i] = new SyncProof(BinaryPrimitives.ReadUInt32LittleEndian(source), synced & ~1L, (synced & 1) != 0);
         }
 
         return new SegmentHeader(

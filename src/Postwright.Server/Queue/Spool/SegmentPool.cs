@@ -140,9 +140,13 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
     /// <summary>Opens the next segment.</summary>
     /// <param name="proofs">How far the segments before it are synced.</param>
     /// <param name="errno">0, or why there is none.</param>
-    public Segment? Open(IReadOnlyList<SyncProof> proofs, out int errno)
+    /// <param name="announced">
+    /// True when a header with these proofs may be found by a recovery: nothing may then be written behind what they say.
+    /// </param>
+    public Segment? Open(IReadOnlyList<SyncProof> proofs, out int errno, out bool announced)
     {
         errno = 0;
+        announced = false;
         if (Count == 0 && (errno = Prepare()) != 0)
         {
             return null;
@@ -176,6 +180,7 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
             return null;
         }
 
+        announced = true;
         try
         {
             disk.Rename(path, name);

@@ -23,7 +23,7 @@ internal interface IScanSink
 /// found. What lies above can only be the last batch, torn: its whole records are kept, but behind a hole only messages,
 /// since a change could miss the one before it; nothing in it was acknowledged.
 /// </summary>
-internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sink)
+internal sealed class SegmentScanner(Segment segment, long proven, long scanEnd, IScanSink sink)
 {
     private const int Window = 1 << 20;
 
@@ -41,7 +41,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
     {
         long offset = start;
         long whole = start;
-        while (offset + SegmentFormat.BatchHeaderSize <= segment.End)
+        while (offset + SegmentFormat.BatchHeaderSize <= scanEnd)
         {
             if (TryReadBatch(offset, out BatchHeader batch))
             {
@@ -53,7 +53,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
             }
 
             long next = FindBatch(offset + SegmentFormat.Page);
-            long end = next >= 0 ? next : segment.End;
+            long end = next >= 0 ? next : scanEnd;
             if (next >= 0 || _proven > offset)
             {
                 sink.Damage(segment, offset, (next >= 0 ? next : _proven) - offset, null);
@@ -78,7 +78,7 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
         batch = default;
         if (segment.File.Read(_header, offset) < _header.Length
             || !SegmentFormat.TryReadBatchHeader(_header, segment.Header.Salt, segment.Seed, offset, out batch)
-            || batch.Length > segment.End - offset)
+            || batch.Length > scanEnd - offset)
         {
             return false;
         }
@@ -175,13 +175,13 @@ internal sealed class SegmentScanner(Segment segment, long proven, IScanSink sin
         byte[] window = ArrayPool<byte>.Shared.Rent(Window);
         try
         {
-            for (long start = from; start < segment.End; start += Window)
+            for (long start = from; start < scanEnd; start += Window)
             {
-                int length = segment.File.Read(window.AsSpan(0, (int)Math.Min(Window, segment.End - start)), start);
+                int length = segment.File.Read(window.AsSpan(0, (int)Math.Min(Window, scanEnd - start)), start);
                 for (int page = 0; page + SegmentFormat.BatchHeaderSize <= length; page += SegmentFormat.Page)
                 {
                     if (SegmentFormat.TryReadBatchHeader(window.AsSpan(page, length - page), segment.Header.Salt, segment.Seed, start + page, out BatchHeader batch)
-                        && batch.Length <= segment.End - start - page)
+                        && batch.Length <= scanEnd - start - page)
                     {
                         return start + page;
                     }

@@ -14,7 +14,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
 {
     private readonly IndexReplay _replay = new(index);
     private readonly List<SpoolDamage> _damages = [];
-    private readonly Dictionary<uint, long> _proofs = [];
+    private readonly Dictionary<uint, SyncProof> _proofs = [];
 
     /// <summary>What was found damaged.</summary>
     public IReadOnlyList<SpoolDamage> Damages => _damages;
@@ -57,7 +57,10 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
         {
             foreach (SyncProof proof in segment.Header.Proofs)
             {
-                _proofs[proof.Generation] = Math.Max(proof.Synced, _proofs.GetValueOrDefault(proof.Generation));
+                if (!_proofs.TryGetValue(proof.Generation, out SyncProof known) || known.Synced < proof.Synced)
+                {
+                    _proofs[proof.Generation] = proof;
+                }
             }
         }
 
@@ -66,17 +69,15 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
         {
             if (segment.Generation >= from.Generation)
             {
-                long start = segment.Generation == from.Generation ? from.Offset : SegmentFormat.Page;
-                var scanner = new SegmentScanner(segment, _proofs.GetValueOrDefault(segment.Generation), this);
-                long whole = scanner.Scan(start);
-                segment.Trusted = Math.Max(start, scanner.Proven);
-
-                // Behind a proof stands what a failed sync left: that it can be read now does not say that it is on the disk.
-                segment.Synced = _proofs.TryGetValue(segment.Generation, out long proven) ? Math.Max(proven, SegmentFormat.Page) : whole;
+                Scan(segment, segment.Generation == from.Generation ? from.Offset : SegmentFormat.Page);
+            }
+            else if (_proofs.TryGetValue(segment.Generation, out SyncProof proof))
+            {
+                (segment.Synced, segment.TailCounts) = (proof.Synced, proof.TailCounts);
             }
             else
             {
-                segment.Synced = _proofs.GetValueOrDefault(segment.Generation, segment.End);
+                segment.Synced = segment.End;
             }
         }
 
@@ -106,6 +107,18 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             index.Place(entry, segment, (int)offset, (int)length);
             index.Add(entry);
         }
+    }
+
+    private void Scan(Segment segment, long start)
+    {
+        bool isProven = _proofs.TryGetValue(segment.Generation, out SyncProof proof);
+        segment.TailCounts = !isProven || proof.TailCounts;
+        var scanner = new SegmentScanner(segment, proof.Synced, segment.TailCounts ? segment.End : proof.Synced, this);
+        long whole = scanner.Scan(start);
+        segment.Trusted = Math.Max(start, scanner.Proven);
+
+        // Behind a proof stands what may be in memory only: that it can be read now does not say that it is on the disk.
+        segment.Synced = isProven ? Math.Max(proof.Synced, SegmentFormat.Page) : whole;
     }
 
     private void OpenSegment(string name, uint generation)
@@ -154,7 +167,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
         catch (DiskException failure)
         {
             log?.Warning($"spool: {failure.Message}");
-            last.Synced = Math.Max(SegmentFormat.Page, _proofs.GetValueOrDefault(last.Generation));
+            last.Synced = Math.Max(SegmentFormat.Page, _proofs.GetValueOrDefault(last.Generation).Synced);
         }
     }
 

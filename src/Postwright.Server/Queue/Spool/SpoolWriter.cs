@@ -318,12 +318,15 @@ internal sealed class SpoolWriter : IDisposable
         SyncProof[] proofs;
         lock (_gate)
         {
-            proofs = [.. _publisher.Index.Segments.Values.Select(static segment => new SyncProof(segment.Generation, segment.Synced))];
+            proofs = [.. _publisher.Index.Segments.Values.Select(static segment => new SyncProof(segment.Generation, segment.Synced, segment.TailCounts))];
         }
 
-        await _disk.OffloadAsync(() => fresh = _pool.Open(proofs, out errno));
+        bool announced = false;
+        await _disk.OffloadAsync(() => fresh = _pool.Open(proofs, out errno, out announced));
         if (fresh is null)
         {
+            // The header that says where the current segment ends may be on the disk: nothing may be added to that segment.
+            Current = announced ? null : Current;
             return errno;
         }
 
