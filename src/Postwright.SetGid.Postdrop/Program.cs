@@ -1,0 +1,1 @@
+return Postwright.Commands.Postdrop.Run(args);

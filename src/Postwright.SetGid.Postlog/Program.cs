@@ -1,0 +1,1 @@
+return Postwright.Commands.Postlog.Run(args);

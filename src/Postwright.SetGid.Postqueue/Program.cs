@@ -1,0 +1,1 @@
+return Postwright.Commands.Postqueue.Run(args);

@@ -1,0 +1,38 @@
+/*
+ * Runs before the .NET runtime's first instruction in a set-gid program. The runtime reads DOTNET_* variables and opens files
+ * before Main, so nothing that a caller controls may be left by then: the environment goes, but for MAIL_CONFIG, which the
+ * program itself accepts only if the default main.cf names that directory. Standard descriptors that the caller closed are
+ * opened, so that no file of ours can become somebody's standard error.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+static char mail_config[1024];
+
+static void clean_environment(void)
+{
+    for (int descriptor = 0; descriptor < 3; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor) {
+            _exit(1);
+        }
+    }
+
+    if (getauxval(AT_SECURE) == 0) {
+        return;
+    }
+
+    const char *named = getenv("MAIL_CONFIG");
+    if (named != NULL && named[0] == '/' && strlen(named) < sizeof(mail_config)) {
+        strcpy(mail_config, named);
+    }
+
+    if (clearenv() != 0 || (mail_config[0] != '\0' && setenv("MAIL_CONFIG", mail_config, 1) != 0)) {
+        _exit(1);
+    }
+}
+
+__attribute__((used, section(".init_array.00101"))) static void (*const run_first)(void) = clean_environment;
