@@ -66,6 +66,16 @@ public sealed partial class ParameterTableTests
     }
 
     [Fact]
+    public void The_check_knows_the_restrictions_that_the_server_knows()
+    {
+        string source = File.ReadAllText(Path.Combine(TestPrograms.ProjectRoot, "src/Postwright.Server/Receive/Smtpd/Restrictions/RestrictionReader.cs"));
+        IEnumerable<string> served = RestrictionPattern().Matches(source).Select(m => m.Groups[1].Value);
+
+        Assert.Equal(served.Order(StringComparer.Ordinal), RestrictionNames.Implemented.Order(StringComparer.Ordinal));
+        Assert.Empty(RestrictionNames.Implemented.Intersect(RestrictionNames.Missing));
+    }
+
+    [Fact]
     public void The_page_of_parameters_is_the_one_made_from_the_table()
     {
         string path = Path.Combine(TestPrograms.ProjectRoot, "docs/parameters.md");
@@ -103,4 +113,7 @@ public sealed partial class ParameterTableTests
 
     [GeneratedRegex("""\.Get(?:String|Bool|Int|Long|Time|Times|List|Unexpanded)\(\s*"([A-Za-z0-9_]+)"\)""")]
     private static partial Regex ReadPattern();
+
+    [GeneratedRegex("""\["([a-z_]+)"\] = RestrictionKind\.""")]
+    private static partial Regex RestrictionPattern();
 }

@@ -32,6 +32,8 @@ internal static class AllowedValues
         ["allow_mail_to_files"] = ["alias", "forward", "include"],
         ["prepend_delivered_header"] = ["command", "file", "forward"],
         ["smtp_host_lookup"] = ["dns", "native"],
+        ["lmtp_host_lookup"] = ["dns", "native"],
+        ["receive_override_options"] = ["no_unknown_recipient_checks", "no_header_body_checks", "no_milters", "no_address_mappings"],
     };
 
     /// <summary>What is wrong with a value of a parameter with a fixed choice; null for all else.</summary>

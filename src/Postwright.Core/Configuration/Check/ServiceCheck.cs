@@ -40,6 +40,11 @@ internal static class ServiceCheck
     {
         if (Working.Contains(service.Command) || Helpers.Contains(service.Command))
         {
+            if (service.Type == "inet" && service.Command != "smtpd")
+            {
+                report.Warn(service.File, service.Line, $"service {service.Name}: {service.Command} takes no connections from the network here; this row does nothing");
+            }
+
             return;
         }
 
@@ -53,13 +58,13 @@ internal static class ServiceCheck
             report.Add(FindingSeverity.Error, service.File, service.Line,
                 $"service {service.Name}: postscreen is not implemented yet, and mail would pass without its tests; use smtpd in its place");
         }
-        else if (service.Command is "pipe" or "spawn" && !IsNamed(configuration, service.Name))
+        else if (service is { Type: "unix", Command: "pipe" or "spawn" } && !IsNamed(configuration, service.Name))
         {
             // The rows that distributions ship for programs nobody has installed are no news.
         }
         else
         {
-            report.Warn(service.File, service.Line, $"service {service.Name}: {service.Command} is not implemented yet; mail for this service waits in the queue");
+            report.Warn(service.File, service.Line, $"service {service.Name}: {service.Command} is not implemented yet; {(service.Type == "inet" ? "nothing listens there" : "what is sent to this service waits")}");
         }
     }
 
