@@ -174,6 +174,18 @@ public sealed class PostmapOracleTests
     }
 
     [Fact]
+    public async Task A_build_that_fails_half_way_leaves_the_old_table()
+    {
+        using var bench = new TableBench();
+        bench.Write("map", "a 1\n");
+        Assert.Equal((0, "", ""), bench.Run(Ours("postmap"), "", "hash:map"));
+        bench.Write("map", BerkeleyDbTests.Source(20000));
+        Assert.NotEqual(0, bench.Run("/bin/sh", "", "-c", $"trap '' XFSZ; ulimit -f 200; exec {Ours("postmap")} hash:map").Status);
+        Assert.Equal("=1", await bench.AskAsync($"hash:{bench["map"]}", "a"));
+        Assert.Equal(["main.cf", "map", "map.db"], Directory.GetFiles(bench.Directory).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Json_output_has_one_object_a_line()
     {
         using var bench = new TableBench();

@@ -6,7 +6,7 @@ namespace Postwright.Core.Tables.BerkeleyDb;
 
 // hash: and btree: tables. Each lookup takes the shared flock that Postfix's own readers take, so that a postmap that
 // rewrites the file in place is waited for; it looks whether the path still names the open file, and reads the first page
-// anew. So a changed or replaced file counts at the next lookup. A lock that is held is waited for without a thread. A
+// anew when the file has changed. So a changed or replaced file counts at the next lookup. A lock that is held is waited for without a thread. A
 // file that is missing, damaged or locked for too long is a temporary error, warned of once for each reason.
 
 /// <summary>A Berkeley DB file as a lookup table.</summary>
@@ -26,6 +26,8 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
     private SafeFileHandle? _file;
     private DbReader? _reader;
     private FileStamp _stamp;
+    private FileStamp _metaStamp;
+    private bool _metaCounts;
     private string? _reported;
     private TableUse _nul;
     private bool _disposed;
@@ -165,7 +167,7 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
                 {
                     if (FileStamp.TryGet(_path, out FileStamp now, out _) && now.Inode == _stamp.Inode && now.Device == _stamp.Device)
                     {
-                        return Find(key);
+                        return Find(key, now);
                     }
                 }
                 finally
@@ -180,11 +182,11 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
         }
     }
 
-    private LookupResult Find(byte[] key)
+    private LookupResult Find(byte[] key, FileStamp now)
     {
-        if (!_reader!.ReadMeta())
+        if (!ReadMeta(now))
         {
-            return Unusable($"{_path} is damaged: {_reader.Pages.Damage}");
+            return Unusable($"{_path} is damaged: {_reader!.Pages.Damage}");
         }
 
         TableUse undecided = _nul;
@@ -195,12 +197,14 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
                 continue;
             }
 
-            switch (_reader.Find(nul == TableUse.TryWithNul ? [.. key, 0] : key, out byte[]? value))
+            switch (_reader!.Find(nul == TableUse.TryWithNul ? [.. key, 0] : key, out byte[]? value))
             {
                 case DbOutcome.Found:
                     _nul = nul;
+                    _reported = null;
                     return LookupResult.Found(ToText(value!));
                 case DbOutcome.Damaged:
+                    _metaCounts = false;
                     return Unusable($"{_path} is damaged: {_reader.Pages.Damage}");
                 default:
                     break;
@@ -209,6 +213,20 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
 
         _reported = null;
         return LookupResult.NotFound;
+    }
+
+    /// <summary>Reads the first page, unless the file is as it was and has been so for longer than a time stamp's coarseness.</summary>
+    private bool ReadMeta(FileStamp now)
+    {
+        if (_metaCounts && now == _metaStamp)
+        {
+            _reader!.Pages.Damage = null;
+            return true;
+        }
+
+        _metaStamp = now;
+        _metaCounts = _reader!.ReadMeta() && _time.GetUtcNow().ToUnixTimeSeconds() - now.Seconds > 2;
+        return _reader.Pages.Damage is null;
     }
 
     /// <summary>Opens the file when it is not; null or the reason why it cannot be.</summary>
@@ -232,6 +250,7 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
         }
 
         _reader = _makeReader(new DbPages(_file));
+        _metaCounts = false;
         _nul = _use & (TableUse.TryWithNul | TableUse.TryWithoutNul);
         WarnOfNewerSource();
         return null;

@@ -42,7 +42,7 @@ internal sealed class DbPages(SafeFileHandle file)
     public ReadOnlySpan<byte> Meta => _meta;
 
     /// <summary>Why the file cannot be read, or null.</summary>
-    public string? Damage { get; private set; }
+    public string? Damage { get; set; }
 
     /// <summary>Reads the first page; false and <see cref="Damage"/> when this is no such file.</summary>
     public bool ReadMeta(uint magic, PageType type, uint oldestVersion, uint newestVersion)

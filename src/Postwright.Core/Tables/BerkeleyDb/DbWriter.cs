@@ -31,6 +31,7 @@ internal sealed class DbWriter : IDisposable
     private SafeFileHandle? _lock;
     private LibDb? _db;
     private string? _temporary;
+    private int _descriptor = -1;
     private string _target;
 
     private DbWriter(string source, TableUse use, DuplicateRule duplicates, Action<string> warn)
@@ -140,20 +141,20 @@ internal sealed class DbWriter : IDisposable
             return SyncFile(_path);
         }
 
-        error = SyncFile(_temporary);
-        int status = error is null ? DeliveryFile.Rename(_temporary, _target) : 0;
+        int status = DeliveryFile.Sync(_descriptor);
         if (status < 0)
         {
-            error = $"rename {_temporary}: {DeliveryFile.ErrorText(status)}";
+            return $"sync {_temporary}: {DeliveryFile.ErrorText(status)}";
         }
 
-        if (error is null)
+        status = DeliveryFile.Rename(_temporary, _target);
+        if (status < 0)
         {
-            _temporary = null;
-            error = SyncFile(Path.GetDirectoryName(Path.GetFullPath(_target))!);
+            return $"rename {_temporary}: {DeliveryFile.ErrorText(status)}";
         }
 
-        return error;
+        _temporary = null;
+        return SyncFile(Path.GetDirectoryName(Path.GetFullPath(_target))!);
     }
 
     /// <summary>Ends without a result: what was built is removed.</summary>
@@ -165,6 +166,12 @@ internal sealed class DbWriter : IDisposable
         {
             DeliveryFile.Unlink(_temporary);
             _temporary = null;
+        }
+
+        if (_descriptor >= 0)
+        {
+            DeliveryFile.Close(_descriptor);
+            _descriptor = -1;
         }
 
         _lock?.Dispose();
@@ -263,8 +270,12 @@ internal sealed class DbWriter : IDisposable
             status = DeliveryFile.ChangeMode(descriptor, old.Mode & 0xfff);
         }
 
-        DeliveryFile.Close(descriptor);
-        return status < 0 ? $"open database {_path}: {DeliveryFile.ErrorText(status)}" : OpenLibDb(temporary, type, LibDb.Create | LibDb.Truncate);
+        // By its descriptor: whoever may write in the directory cannot put another file in the place of this one.
+        string? error = status < 0
+            ? $"open database {_path}: {DeliveryFile.ErrorText(status)}"
+            : OpenLibDb($"/proc/self/fd/{descriptor}", type, LibDb.Create | LibDb.Truncate);
+        _descriptor = descriptor;
+        return error;
     }
 
     private string? OpenInPlace(string type)
