@@ -58,6 +58,8 @@ public static unsafe partial class SpawnAs
             return Fail(service, $"cannot change directory to \"{arguments[4]}\" for uid={uid} gid={gid}: {LastError()}");
         }
 
+        CloseOnExec();
+
         // The runtime ignores these two in its own process; a command must not inherit that.
         _ = signal(13, 0);
         _ = signal(2, 0);
@@ -103,6 +105,21 @@ public static unsafe partial class SpawnAs
 
         _ = execvp("/bin/sh", ["sh", "-c", command, null]);
         return Fail(service, $"execl /bin/sh: {LastError()}");
+    }
+
+    // Whatever the agent inherited itself (its listening socket, a log) is no business of a user's command.
+    private static void CloseOnExec()
+    {
+        const int First = 3;
+        const int SetDescriptorFlags = 2;
+        if (syscall(436, First, unchecked((nint)uint.MaxValue), 4) != 0)
+        {
+            // Before Linux 5.9 there is no close_range.
+            for (int descriptor = First; descriptor < 65536; descriptor++)
+            {
+                _ = fcntl(descriptor, SetDescriptorFlags, 1);
+            }
+        }
     }
 
     private static void Limit(int resource, ulong soft)
@@ -164,6 +181,12 @@ public static unsafe partial class SpawnAs
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int chdir(string path);
+
+    [LibraryImport("libc")]
+    private static partial nint syscall(nint number, nint first, nint last, nint flags);
+
+    [LibraryImport("libc")]
+    private static partial int fcntl(int descriptor, int command, int argument);
 
     [LibraryImport("libc")]
     private static partial nint signal(int number, nint handler);

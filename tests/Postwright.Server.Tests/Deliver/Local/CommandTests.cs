@@ -1,9 +1,11 @@
+using System.Runtime.InteropServices;
+using Postwright.Core.Posix;
 using Postwright.Server.Deliver;
 using Postwright.Testing;
 
 namespace Postwright.Server.Tests.Deliver.Local;
 
-public sealed class CommandTests : IDisposable
+public sealed partial class CommandTests : IDisposable
 {
     private readonly DeliveryRig _rig = new();
 
@@ -107,6 +109,31 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(DeliveryStatus.Sent, result.Status);
         Assert.Equal("__touch_/tmp/x___id____LD_PRELOAD=x@example.org", (await File.ReadAllTextAsync(Out("sender"), TestContext.Current.CancellationToken)).TrimEnd('\n'));
     }
+
+    [Fact]
+    public async Task A_command_gets_no_descriptor_but_its_three()
+    {
+        string secret = Path.Combine(_rig.Root, "secret");
+        await File.WriteAllTextAsync(secret, "", TestContext.Current.CancellationToken);
+        int opened = DeliveryFile.Open(secret, OpenFlags.ReadOnly);
+        int inherited = dup(opened); // without close-on-exec
+        try
+        {
+            Assert.Equal(DeliveryStatus.Sent, (await Run($"ls -l /proc/$$/fd > {Out("list")}")).Status);
+            string list = await File.ReadAllTextAsync(Out("list"), TestContext.Current.CancellationToken);
+            Assert.Contains(" 0 -> ", list, StringComparison.Ordinal);
+            Assert.DoesNotContain("secret", list, StringComparison.Ordinal);
+            Assert.DoesNotContain("socket:", list, StringComparison.Ordinal);
+        }
+        finally
+        {
+            DeliveryFile.Close(opened);
+            DeliveryFile.Close(inherited);
+        }
+    }
+
+    [LibraryImport("libc")]
+    private static partial int dup(int descriptor);
 
     [Fact]
     public async Task Files_that_a_command_writes_have_the_mailboxs_limit()
