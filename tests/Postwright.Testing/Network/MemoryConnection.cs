@@ -13,10 +13,14 @@ public sealed class MemoryConnection : IConnection
 
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
+    private readonly Counter _received;
+    private readonly Counter _sent;
     private bool _gone;
 
-    private MemoryConnection(PipeReader input, PipeWriter output, EndPoint remote, EndPoint local)
+    private MemoryConnection(PipeReader input, PipeWriter output, EndPoint remote, EndPoint local, Counter received, Counter sent)
     {
+        _received = received;
+        _sent = sent;
         _input = input;
         _output = output;
         RemoteEndPoint = remote;
@@ -37,18 +41,33 @@ public sealed class MemoryConnection : IConnection
             readerScheduler: PipeScheduler.ThreadPool, writerScheduler: PipeScheduler.ThreadPool);
         Pipe up = new(options);
         Pipe down = new(options);
-        return (new MemoryConnection(down.Reader, up.Writer, server, client), new MemoryConnection(up.Reader, down.Writer, client, server));
+        Counter upward = new();
+        Counter downward = new();
+        return (
+            new MemoryConnection(down.Reader, up.Writer, server, client, downward, upward),
+            new MemoryConnection(up.Reader, down.Writer, client, server, upward, downward));
     }
 
     /// <inheritdoc />
     public async ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         ThrowIfGone();
-        ReadResult result = await _input.ReadAsync(cancellationToken);
+        _received.Waits = true;
+        ReadResult result;
+        try
+        {
+            result = await _input.ReadAsync(cancellationToken);
+        }
+        finally
+        {
+            _received.Waits = false;
+        }
+
         ThrowIfGone();
         int count = (int)Math.Min(buffer.Length, result.Buffer.Length);
         System.Buffers.BuffersExtensions.CopyTo(result.Buffer.Slice(0, count), buffer.Span);
         _input.AdvanceTo(result.Buffer.GetPosition(count));
+        Interlocked.Add(ref _received.Read, count);
         return count;
     }
 
@@ -56,12 +75,16 @@ public sealed class MemoryConnection : IConnection
     public async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         ThrowIfGone();
+        Interlocked.Add(ref _sent.Written, bytes.Length);
         FlushResult result = await _output.WriteAsync(bytes, cancellationToken);
         if (result.IsCompleted)
         {
             throw new IOException("the peer is gone", new SocketException((int)SocketError.ConnectionReset));
         }
     }
+
+    /// <summary>True when the peer has taken everything that was sent, and waits for more.</summary>
+    public bool PeerWaits => _sent.Waits && Interlocked.Read(ref _sent.Read) == Interlocked.Read(ref _sent.Written);
 
     /// <summary>Says that no more will be sent, and goes on receiving.</summary>
     public ValueTask EndSendingAsync() => _output.CompleteAsync();
@@ -89,5 +112,12 @@ public sealed class MemoryConnection : IConnection
         {
             throw new IOException("the connection was dropped");
         }
+    }
+
+    private sealed class Counter
+    {
+        public volatile bool Waits;
+        public long Written;
+        public long Read;
     }
 }

@@ -50,6 +50,11 @@ public sealed class SmtpdServer : IAsyncDisposable
         {
             await session.RunAsync();
         }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // A bug ends its own session and no other, and is not silent.
+            service.Parts.Log.For("smtpd", number).Panic($"unexpected {e.GetType().Name} in a session: {e.Message} {e.StackTrace}");
+        }
         finally
         {
             _sessions.TryRemove(session, out _);

@@ -361,7 +361,7 @@ internal sealed partial class SmtpdSession
     private CleanupOptions CleanupOptionsForClient()
     {
         CleanupOptions options = CleanupOptions.Smtpd;
-        if (_service.Parts.SkipsAddressMappings)
+        if (_service.SkipsAddressMappings)
         {
             options &= ~CleanupOptions.VirtualAliases;
         }
