@@ -39,6 +39,12 @@ public sealed record SmtpdParts
 
     /// <summary>The addresses of this machine (inet_interfaces), for permit_inet_interfaces.</summary>
     public IReadOnlyCollection<IPAddress> OwnAddresses { get; init; } = [];
+
+    /// <summary>receive_override_options has no_unknown_recipient_checks.</summary>
+    public bool SkipsUnknownRecipientChecks { get; init; }
+
+    /// <summary>receive_override_options has no_address_mappings.</summary>
+    public bool SkipsAddressMappings { get; init; }
 }
 
 /// <summary>
@@ -63,9 +69,6 @@ public sealed class SmtpdService
         ForbiddenCommands = StringList.Open(parts.Tables, "smtpd_forbidden_commands", configuration.GetString("smtpd_forbidden_commands"));
         FastFlushDomains = DomainList.Open(
             parts.Tables, "fast_flush_domains", configuration.GetString("fast_flush_domains"), MatchesSubdomains(configuration, "fast_flush_domains"));
-        IReadOnlyList<string> overrides = configuration.GetList("receive_override_options");
-        SkipsUnknownRecipientChecks = overrides.Contains("no_unknown_recipient_checks", StringComparer.OrdinalIgnoreCase);
-        SkipsAddressMappings = overrides.Contains("no_address_mappings", StringComparer.OrdinalIgnoreCase);
         Policy = new AccessPolicy(configuration, this);
         LocalClients = new LocalClients(configuration, this);
     }
@@ -77,12 +80,6 @@ public sealed class SmtpdService
     public IReadOnlyList<string> Errors => Policy.Errors;
 
     internal SmtpdParts Parts { get; }
-
-    /// <summary>receive_override_options: recipients need not be listed.</summary>
-    internal bool SkipsUnknownRecipientChecks { get; }
-
-    /// <summary>receive_override_options: virtual aliases are left to a later instance.</summary>
-    internal bool SkipsAddressMappings { get; }
 
     internal AddressList MyNetworks { get; }
 

@@ -361,7 +361,7 @@ internal sealed partial class SmtpdSession
     private CleanupOptions CleanupOptionsForClient()
     {
         CleanupOptions options = CleanupOptions.Smtpd;
-        if (_service.SkipsAddressMappings)
+        if (_service.Parts.SkipsAddressMappings)
         {
             options &= ~CleanupOptions.VirtualAliases;
         }

@@ -60,7 +60,7 @@ internal sealed class UnlistedCheck
             state.RecipientWasListed |= !state.WarnsOnly;
         }
 
-        if (_service.SkipsUnknownRecipientChecks || address.Length == 0)
+        if (_service.Parts.SkipsUnknownRecipientChecks || address.Length == 0)
         {
             return Verdict.Dunno;
         }
