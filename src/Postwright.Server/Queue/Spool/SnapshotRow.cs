@@ -60,6 +60,7 @@ internal static class SnapshotRow
             return false;
         }
 
+        segment.KeepForever |= entry.Has(EntryFlags.Corrupt);
         index.Place(entry, segment, offset, length);
         index.PlaceState(entry, stateSegment, stateOffset, stateLength);
         index.Add(entry);

@@ -104,6 +104,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
         if (queueId is not null && !index.Entries.ContainsKey(queueId))
         {
             var entry = new IndexEntry(queueId) { Flags = EntryFlags.Corrupt, Size = length, Origin = segment.Generation };
+            segment.KeepForever = true;
             index.Place(entry, segment, (int)offset, (int)length);
             index.Add(entry);
         }
@@ -178,6 +179,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             if (entry.Extra is { ContentFile: > 0 } extra && !contents.Remove(extra.ContentFile))
             {
                 entry.Flags |= EntryFlags.Corrupt;
+                entry.Segment!.KeepForever = true;
                 _damages.Add(new SpoolDamage(entry.Segment!.Generation, entry.Offset, entry.Length, entry.QueueId, ""));
             }
         }

@@ -146,6 +146,64 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public async Task Messages_are_read_and_changed_while_their_segments_are_emptied_and_reused()
+    {
+        _folder.Options = _folder.Options with { CompactionRate = 0, CacheLimit = 50_000 };
+        var kept = new System.Collections.Concurrent.ConcurrentBag<string>();
+        await using (var spool = await _folder.OpenAsync())
+        {
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(writer => Task.Run(async () =>
+            {
+                var random = new Random(writer);
+                for (int i = 0; i < 200; i++)
+                {
+                    string id = await SpoolFolder.AppendAsync(spool, make: null, length: 6000);
+                    if (i % 10 == 0)
+                    {
+                        kept.Add(id);
+                        await spool.RecordAsync([new MessageDeferred(id, DateTimeOffset.UnixEpoch, [new RecipientDelay(0, "4.0.0", id)])], urgent: true);
+                    }
+                    else
+                    {
+                        _ = spool.RecordAsync([new MessageRemoved(id)]);
+                    }
+
+                    string[] all = [.. kept];
+                    if (all.Length > 0)
+                    {
+                        await CheckAsync(spool, all[random.Next(all.Length)]);
+                    }
+                }
+            })));
+            for (int i = 0; i < 6000 && _folder.Files("*.log").Length >= 8; i++)
+            {
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
+
+            Assert.InRange(_folder.Files("*.log").Length, 1, 7);
+        }
+
+        await using (var spool = await _folder.OpenAsync())
+        {
+            Assert.Equal(kept.Order(), spool.Entries().Select(entry => entry.QueueId).Order());
+            foreach (string id in kept)
+            {
+                await CheckAsync(spool, id);
+            }
+
+            Assert.Empty(spool.Damages);
+        }
+
+        static async Task CheckAsync(Server.Queue.Spool.Spool spool, string id)
+        {
+            using StoredMessage? message = await spool.LoadAsync(id, CancellationToken.None);
+            Assert.NotNull(message);
+            Assert.Equal(SpoolFolder.Text(id, 6000), await SpoolFolder.ReadAsync(message.Content));
+            Assert.True(message.States[0].DelayReason == id || message.Entry.Queue == QueueName.Incoming);
+        }
+    }
+
+    [Fact]
     public async Task A_second_writer_is_refused_until_the_first_has_gone()
     {
         await using (await _folder.OpenAsync())
