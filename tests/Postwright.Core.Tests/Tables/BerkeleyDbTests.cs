@@ -102,6 +102,60 @@ public sealed class BerkeleyDbTests
     [Theory]
     [InlineData("hash")]
     [InlineData("btree")]
+    public async Task Lookups_beside_a_rewriting_postmap_see_the_old_table_or_the_new_one(string type)
+    {
+        using var bench = new TableBench();
+        string path = bench.Write("map", Source(300) + "version 0\n");
+        bench.Postfix("postmap", "", $"{type}:{path}");
+        using var registry = new TableRegistry(bench.Log, TimeProvider.System);
+        ILookupTable table = registry.Open($"{type}:{path}");
+        using var done = new CancellationTokenSource();
+        Task<int>[] readers = [.. Enumerable.Range(0, 3).Select(_ => Task.Run(ReadAsync, TestContext.Current.CancellationToken))];
+        for (int i = 1; i <= 12; i++)
+        {
+            bench.Write("map", Source(300 + (i * 40)) + $"version {i}\n");
+            if (i % 3 == 0)
+            {
+                File.Copy(path, path + "2", overwrite: true);
+                bench.Postfix("postmap", "", $"{type}:{path}2");
+                File.Move(path + "2.db", path + ".db", overwrite: true);
+            }
+            else
+            {
+                bench.Postfix("postmap", "", $"{type}:{path}");
+            }
+        }
+
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(readers), count => Assert.NotEqual(0, count));
+        Assert.Equal("12", (await table.LookupAsync("version", CancellationToken.None)).Value);
+        Assert.Empty(bench.LogLines);
+
+        async Task<int> ReadAsync()
+        {
+            int count = 0;
+            int last = 0;
+            do
+            {
+                int key = count % 300;
+                Assert.Equal(Value(key), (await table.LookupAsync(Key(key), CancellationToken.None)).Value);
+                int version = int.Parse((await table.LookupAsync("version", CancellationToken.None)).Value!, System.Globalization.CultureInfo.InvariantCulture);
+                Assert.True(version >= last, $"{version} after {last}");
+                last = version;
+                count++;
+
+                // The writer's lock must get its turn.
+                await Task.Delay(1, CancellationToken.None);
+            }
+            while (!done.IsCancellationRequested);
+
+            return count;
+        }
+    }
+
+    [Theory]
+    [InlineData("hash")]
+    [InlineData("btree")]
     public async Task Damaged_files_never_throw_or_hang(string type)
     {
         using var bench = new TableBench();
