@@ -73,7 +73,7 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
         catch (DiskException failure)
         {
             log.Warning($"spool: {failure.Message}; the index is not saved");
-            return false;
+            return DiskException.IsNoSpace(failure.Errno) && await DropAsync();
         }
 
         lock (gate)
@@ -82,6 +82,34 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
             foreach (Segment segment in segments)
             {
                 segment.InSnapshot = true;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// On a full disk the old snapshot must not keep the segments that it knows from being reused: without any, the next
+    /// start reads the whole log.
+    /// </summary>
+    private async Task<bool> DropAsync()
+    {
+        try
+        {
+            await disk.OffloadAsync(() => SpoolSnapshot.Delete(options, disk));
+        }
+        catch (DiskException failure)
+        {
+            log.Warning($"spool: {failure.Message}");
+            return false;
+        }
+
+        lock (gate)
+        {
+            LastGeneration = 0;
+            foreach (Segment segment in index.Segments.Values)
+            {
+                segment.InSnapshot = false;
             }
         }
 

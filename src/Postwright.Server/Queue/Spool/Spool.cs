@@ -50,7 +50,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _snapshots = new SnapshotTaker(options, disk, _index, _gate, _writer, log);
         var copier = new SegmentCopier(options, disk, time, _index, _gate, _writer, _messages);
         _compactor = new SpoolCompactor(options, disk, time, _index, _gate, _writer, _pool, copier, _snapshots, log);
-        _writer.SegmentFilled = () => _compactionDue.Writer.TryWrite(true);
+        _writer.SpaceWanted = () => _compactionDue.Writer.TryWrite(true);
     }
 
     /// <summary>What was found damaged when the spool was opened; each was logged as a warning.</summary>

@@ -54,6 +54,15 @@ internal static class SpoolSnapshot
         return default;
     }
 
+    /// <summary>Removes the snapshot, durably.</summary>
+    /// <exception cref="DiskException">The disk failed; it may still be there.</exception>
+    public static void Delete(SpoolOptions options, IDisk disk)
+    {
+        disk.Delete(Path.Combine(options.Directory, NewName));
+        disk.Delete(Path.Combine(options.Directory, Name));
+        disk.SyncDirectory(options.Directory);
+    }
+
     private static bool TryLoad(IDiskFile file, SpoolIndex index, out SnapshotPosition position)
     {
         position = default;

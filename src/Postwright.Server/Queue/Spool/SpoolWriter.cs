@@ -49,8 +49,8 @@ internal sealed class SpoolWriter : IDisposable
     /// <summary>The segment that is written to; null before the first and after a failure.</summary>
     public Segment? Current { get; private set; }
 
-    /// <summary>Told, under no lock, when a segment is full and another has taken its place.</summary>
-    public Action? SegmentFilled { get; set; }
+    /// <summary>Told, under no lock, when a segment is full or mail was refused: it is time to win space back.</summary>
+    public Action? SpaceWanted { get; set; }
 
     /// <summary>Puts a record in line. The gate is held.</summary>
     /// <returns>True if the caller must call <see cref="Run"/> once it has let go of the gate.</returns>
@@ -339,7 +339,7 @@ internal sealed class SpoolWriter : IDisposable
         PrepareNext();
         if (old is not null)
         {
-            SegmentFilled?.Invoke();
+            SpaceWanted?.Invoke();
         }
 
         return 0;
@@ -362,6 +362,7 @@ internal sealed class SpoolWriter : IDisposable
             return;
         }
 
+        SpaceWanted?.Invoke();
         foreach (PendingRecord record in list.Records)
         {
             if (record.IsMail)

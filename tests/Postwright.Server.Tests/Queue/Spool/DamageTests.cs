@@ -58,6 +58,17 @@ public sealed class DamageTests
         });
     }
 
+    [Fact]
+    public void A_damaged_index_changes_nothing()
+    {
+        var queue = new WholeQueue(9, withIndex: true);
+        var random = new Random(9);
+        for (int i = 0; i < 200; i++)
+        {
+            queue.CheckDamaged($"index, damage {i}", random, Spoil, "/index");
+        }
+    }
+
     private static List<(int Start, int Length)> Spoil(byte[] file, Random random)
     {
         var touched = new List<(int, int)>();
@@ -66,7 +77,7 @@ public sealed class DamageTests
             int start = random.Next(file.Length);
             int length = Math.Min(file.Length - start, random.Next(3) switch { 0 => random.Next(1, 20), 1 => 512, _ => random.Next(1, 20_000) });
             Span<byte> target = file.AsSpan(start, length);
-            switch (random.Next(4))
+            switch (random.Next(file.Length < 4 * SegmentFormat.Page ? 3 : 4))
             {
                 case 0:
                     target.Clear();
@@ -121,10 +132,10 @@ public sealed class DamageTests
             _files = [.. world.Disk.Names.Where(name => withIndex || Path.GetFileName(name) != "index").Select(name => (name, world.Disk.Bytes(name)))];
         }
 
-        public void CheckDamaged(string name, Random random, Func<byte[], Random, List<(int Start, int Length)>> damage)
+        public void CheckDamaged(string name, Random random, Func<byte[], Random, List<(int Start, int Length)>> damage, string suffix = ".log")
         {
             (string Name, byte[] Bytes)[] files = [.. _files.Select(static file => (file.Name, file.Bytes.ToArray()))];
-            (string Name, byte[] Bytes)[] logs = [.. files.Where(static file => file.Name.EndsWith(".log", StringComparison.Ordinal))];
+            (string Name, byte[] Bytes)[] logs = [.. files.Where(file => file.Name.EndsWith(suffix, StringComparison.Ordinal))];
             (string damaged, byte[] bytes) = logs[random.Next(logs.Length)];
             byte[] before = [.. bytes];
             List<(int Start, int Length)> touched = damage(bytes, random);

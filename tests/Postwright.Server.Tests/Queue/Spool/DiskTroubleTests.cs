@@ -104,6 +104,32 @@ public sealed class DiskTroubleTests
     }
 
     [Fact]
+    public void A_disk_that_the_queue_itself_has_filled_takes_mail_again_once_mail_was_delivered()
+    {
+        for (int i = 0; i < 300; i++)
+        {
+            Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        }
+
+        Compact();
+        Assert.Contains(_disk.Names, static name => name.EndsWith("/index", StringComparison.Ordinal));
+        _disk.Fault = static (call, _) => call is DiskCall.Preallocate or DiskCall.Create ? DiskException.NoSpace : 0;
+        while (Settle(Append()) is var status && status != StoreStatus.NoSpace)
+        {
+            Assert.Equal(StoreStatus.Stored, status);
+        }
+
+        Task<bool> removed = _spool.RecordAsync([.. _spool.Entries().Select(static entry => new MessageRemoved(entry.QueueId))], urgent: true);
+        Settle();
+        Assert.True(IsTrue(removed));
+        Compact();
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        _disk.Kill();
+        _spool = Open();
+        Assert.Single(_spool.Entries());
+    }
+
+    [Fact]
     public void Less_than_queue_minfree_refuses_mail_only()
     {
         _spool = Open(SpoolWorld.Options with { MinFree = 1000, Directory = "/other/spool" });
@@ -214,6 +240,17 @@ public sealed class DiskTroubleTests
         {
             _disk.CompleteBatch();
         }
+    }
+
+    private void Compact()
+    {
+        Task pass = _spool.CompactAsync();
+        for (int i = 0; i < 1000 && !pass.IsCompleted; i++)
+        {
+            _disk.CompleteBatch();
+        }
+
+        Assert.True(pass.IsCompletedSuccessfully);
     }
 
     private void FailOnce(DiskCall failing, int errno)
