@@ -84,6 +84,9 @@ public sealed record DeliveryReport
     /// <summary>The recipients, at least one.</summary>
     public required IReadOnlyList<ReportedRecipient> Recipients { get; init; }
 
+    /// <summary>The null sender has a name in notices.</summary>
+    private string ShownSender => Sender.Length > 0 ? Sender : "MAILER-DAEMON@" + ReportingHost;
+
     /// <summary>Subject of the notice.</summary>
     public string Subject => (Kind, IsPostmasterCopy) switch
     {
@@ -145,11 +148,7 @@ public sealed record DeliveryReport
         }
 
         Line(text, $"X-{MailName}-Queue-ID: {QueueId}");
-        if (Sender.Length > 0)
-        {
-            Line(text, $"X-{MailName}-Sender: {TypeOf(Sender)}; {AddressText.ToExternal(Sender)}");
-        }
-
+        Line(text, $"X-{MailName}-Sender: {TypeOf(ShownSender)}; {AddressText.ToExternal(ShownSender)}");
         Line(text, $"Arrival-Date: {ArrivalDate}");
         foreach (ReportedRecipient recipient in Recipients)
         {
@@ -197,7 +196,7 @@ public sealed record DeliveryReport
             (false, true) => "message/global",
         };
         Part(text, HeadersOnly ? what + " Headers" : what, type, isEightBit: true);
-        Line(text, $"Return-Path: <{AddressText.ToExternal(Sender)}>");
+        Line(text, $"Return-Path: <{AddressText.ToExternal(ShownSender)}>");
     }
 
     /// <summary>A part's boundary, header fields and empty line; the line before the boundary was ended by the caller.</summary>

@@ -149,7 +149,7 @@ public sealed class NoticeTests
         Assert.Contains("Subject: Postmaster Copy: Undelivered Mail\r\n", text);
         Assert.Contains("Auto-Submitted: auto-generated\r\n", text);
         Assert.Contains("Content-Transfer-Encoding: 8bit\r\n\r\n\r\n<one@fail.test>: host", text);
-        Assert.DoesNotContain("X-Postfix-Sender", text);
+        Assert.Contains("X-Postfix-Sender: rfc822; MAILER-DAEMON@mx.here.test\r\n", text);
         Assert.Contains($"postfix/bounce: {id}: postmaster non-delivery notification: {request.Envelope.QueueId}", rig.Log.All);
         Assert.Contains($"postfix/bounce: warning: {request.Envelope.QueueId}: undeliverable postmaster notification discarded", rig.Log.All);
     }
