@@ -14,16 +14,19 @@ public sealed partial class NoticeDifferentialTests
     private const string Content = "From: A <a@box.test>\r\nTo: B <b@box.test>\r\nSubject: hello\r\nMessage-ID: <1@test>\r\n"
         + "Date: Mon, 1 Jun 2026 12:00:00 +0000\r\n\r\nbody line\r\n.";
 
+    // One destination a message: Postfix's processes race, and the order of a notice's recipients with them.
+
     /// <summary>MAIL's and RCPT's arguments, and how many notices follow.</summary>
     private static readonly (string From, string[] To, int Notices)[] Mail =
     [
-        ("<a@box.test> ENVID=env+2B1 RET=FULL", ["<one@fail.test>", "<two@fail2.test>"], 2),
+        ("<a@box.test> ENVID=env+2B1 RET=FULL", ["<one@fail.test>", "<two@fail.test>"], 2),
         ("<a@box.test> RET=HDRS", ["<hdr@fail2.test> ORCPT=rfc822;orig@x.test NOTIFY=FAILURE,DELAY"], 2),
         ("<>", ["<null@fail2.test>"], 1),
         ("<a@box.test>", ["<never@fail2.test> NOTIFY=NEVER"], 1),
         ("<a@box.test>", ["<ok@sent.test> NOTIFY=SUCCESS"], 1),
         ("<a@box.test> BODY=8BITMIME", ["<\"a b\"@fail2.test>"], 2),
-        ("<a@box.test>", ["<known@alias.test>", "<unknown@alias.test>"], 2),
+        ("<a@box.test>", ["<known@alias.test>"], 2),
+        ("<a@box.test>", ["<unknown@alias.test>"], 2),
         ("<a@box.test>", ["<late@defer.test>"], 0),
     ];
 
@@ -42,9 +45,13 @@ public sealed partial class NoticeDifferentialTests
         int notices = Mail.Sum(mail => mail.Notices);
         await FinishAsync(fromPostfix, notices, () => postfix.Log);
         await FinishAsync(fromPostwright, notices, () => postwright.Log);
-        Assert.Equal(Messages(fromPostfix), Messages(fromPostwright));
-        Assert.Equal(LogLines(postfix.Log), LogLines(postwright.Log));
+        AssertSame(Messages(fromPostfix), Messages(fromPostwright));
+        AssertSame(LogLines(postfix.Log), LogLines(postwright.Log));
     }
+
+    private static void AssertSame(string[] expected, string[] actual) => Assert.True(
+        expected.SequenceEqual(actual),
+        "only from Postfix:\n" + string.Join('\n', expected.Except(actual)) + "\nonly from Postwright:\n" + string.Join('\n', actual.Except(expected)));
 
     private static string Settings(int sinkPort) => $$$"""
         myhostname = mx.here.test
@@ -92,6 +99,7 @@ public sealed partial class NoticeDifferentialTests
     /// <summary>All notices are there, and each message but the deferred one has left the queue.</summary>
     private static Task FinishAsync(MailSink sink, int notices, Func<string> log) => ServerInstance.UntilAsync(
         () => Task.FromResult(sink.Messages.Count >= notices
+            && log().Contains("status=deferred (connect to mx.defer.test", StringComparison.Ordinal)
             && log().Split('\n').Count(line => line.EndsWith(": removed", StringComparison.Ordinal)) >= notices + Mail.Length - 1),
         () => $"{sink.Messages.Count} of {notices} notices:\n{log()}");
 
