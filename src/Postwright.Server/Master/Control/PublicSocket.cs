@@ -6,7 +6,8 @@ namespace Postwright.Server.Master.Control;
 /// <summary>
 /// Listens on a unix-domain socket in the queue's public directory. The directory's mode says who may reach it (root, the mail
 /// system and the set-gid programs), so the socket itself is open, as Postfix's are. A socket left from an earlier run is replaced:
-/// the caller holds the spool's lock, so nobody else listens there.
+/// the caller holds the spool's lock, so nobody else listens there. It is bound under another name and renamed, so that a
+/// client always finds one, and so that it stays when the system stops, as Postfix's do (the runtime removes the name it bound).
 /// </summary>
 internal static class PublicSocket
 {
@@ -18,9 +19,11 @@ internal static class PublicSocket
     public static IListener Listen(INetwork network, string path)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.Delete(path);
-        IListener listener = network.Listen(new UnixDomainSocketEndPoint(path));
-        File.SetUnixFileMode(path, Everybody);
+        string bound = path + ".new";
+        File.Delete(bound);
+        IListener listener = network.Listen(new UnixDomainSocketEndPoint(bound));
+        File.SetUnixFileMode(bound, Everybody);
+        File.Move(bound, path, overwrite: true);
         return listener;
     }
 }
