@@ -51,8 +51,9 @@ public sealed class MasterProcess : IDisposable
     }
 
     /// <summary>Runs until a signal ends it, or the start fails; the exit status.</summary>
+    /// <param name="signals">What ends or reloads it.</param>
     /// <param name="ready">Called once clients are served.</param>
-    public int Run(Action ready)
+    public int Run(DaemonSignals signals, Action ready)
     {
         if (Daemon.ListeningServices(_daemon.Configuration, _daemon.Log) is not { } services || !_sockets.Update(services, _daemon.Log, out _, out _))
         {
@@ -70,13 +71,7 @@ public sealed class MasterProcess : IDisposable
         }
 
         OpenLog();
-        using DaemonSignals signals = new(
-            signal =>
-            {
-                _daemon.Log.Info($"terminating on signal {signal}");
-                _supervisor.Stop();
-            },
-            () => _supervisor.Post(Reload));
+        _ = ObeyAsync(signals);
         return _supervisor.Run(() =>
         {
             _daemon.LogVersion("daemon started");
@@ -91,6 +86,22 @@ public sealed class MasterProcess : IDisposable
         _sockets.Dispose();
         _agentSocket?.Dispose();
         _logFile?.Dispose();
+    }
+
+    private async Task ObeyAsync(DaemonSignals signals)
+    {
+        await foreach (int signal in signals.Received.ReadAllAsync())
+        {
+            if (DaemonSignals.IsReload(signal))
+            {
+                _supervisor.Post(Reload);
+                continue;
+            }
+
+            _daemon.Log.Info($"terminating on signal {signal}");
+            _supervisor.Stop();
+            return;
+        }
     }
 
     private void Reload()

@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Threading.Channels;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Server.Deliver.Agent;
@@ -21,10 +20,12 @@ public static class SingleProcess
 
     /// <summary>Runs until a signal ends it; the exit status.</summary>
     /// <param name="daemon">Configuration and log, under master's tag.</param>
+    /// <param name="signals">What ends or reloads it.</param>
     /// <param name="inherited">What was passed to this process: sockets of systemd's.</param>
     /// <param name="load">Reads the configuration anew; null, with the errors logged, where it must not be used.</param>
     /// <param name="ready">Called once clients are served.</param>
-    public static async Task<int> RunAsync(Daemon daemon, InheritedDescriptors inherited, Func<MailConfiguration?> load, Action ready)
+    public static async Task<int> RunAsync(
+        Daemon daemon, DaemonSignals signals, InheritedDescriptors inherited, Func<MailConfiguration?> load, Action ready)
     {
         _ = Trampoline.RaiseFileLimit();
         Daemon.PrepareThreads();
@@ -44,8 +45,6 @@ public static class SingleProcess
             return 1;
         }
 
-        Channel<int> signals = Channel.CreateBounded<int>(16);
-        using DaemonSignals registered = new(signal => signals.Writer.TryWrite(signal), () => signals.Writer.TryWrite(MasterCalls.SignalHangup));
         if (!system.Start(Listeners(opened, services, sockets, daemon)))
         {
             return 1;
@@ -53,15 +52,15 @@ public static class SingleProcess
 
         daemon.LogVersion("daemon started");
         ready();
-        _ = system.Ended.ContinueWith(_ => signals.Writer.TryWrite(QueueFailed), TaskScheduler.Default);
-        while (await signals.Reader.ReadAsync() is var signal)
+        _ = system.Ended.ContinueWith(_ => signals.Raise(QueueFailed), TaskScheduler.Default);
+        while (await signals.Received.ReadAsync() is var signal)
         {
             if (signal == QueueFailed)
             {
                 return 1;
             }
 
-            if (signal != MasterCalls.SignalHangup)
+            if (!DaemonSignals.IsReload(signal))
             {
                 daemon.Log.Info($"terminating on signal {signal}");
                 break;

@@ -23,7 +23,6 @@ internal static class CommandTable
         ["postsuper"] = Postsuper.Run,
         ["sendmail"] = SendmailCommand.Run,
         ["showq"] = Showq.Run,
-        ["spawn-as"] = Core.Posix.SpawnAs.Run,
     };
 
     /// <summary>Runs the command that argv[0] or the first argument names; 64 and usage if there is none.</summary>

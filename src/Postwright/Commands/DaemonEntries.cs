@@ -14,6 +14,7 @@ internal static class DaemonEntries
     public static Func<string[], int>? Find(string name) => name switch
     {
         "trampoline" => arguments => Trampoline.Run(arguments, Console.Error),
+        "spawn-as" => Core.Posix.SpawnAs.Run,
         "master" => arguments => WithInstance(arguments, PostfixStart.RunDaemon),
         "mail" => arguments => AsChild(arguments, "mail", child => MailProcess.RunAsync(child)),
         "agent" => arguments => AsChild(arguments, "agent", RunAgentAsync),

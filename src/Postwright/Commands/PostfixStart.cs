@@ -48,6 +48,7 @@ internal static class PostfixStart
     // Takes master.pid and runs as master, or as the only process, until a signal ends it.
     private static int RunMaster(PostfixInstance instance, InheritedDescriptors inherited, Action ready)
     {
+        using DaemonSignals signals = new();
         using PidFile? pid = PidFile.TryAcquire(instance.PidPath, out string? error);
         if (pid is null)
         {
@@ -68,11 +69,11 @@ internal static class PostfixStart
 
         if (instance.IsSingle)
         {
-            return SingleProcess.RunAsync(daemon, inherited, Load, ready).GetAwaiter().GetResult();
+            return SingleProcess.RunAsync(daemon, signals, inherited, Load, ready).GetAwaiter().GetResult();
         }
 
         using MasterProcess master = new(daemon, inherited, new ChildIdentity(instance.Owners.MailOwner, instance.Owners.MailGroup), Load);
-        return master.Run(ready);
+        return master.Run(signals, ready);
     }
 
     private static bool Prepare(PostfixInstance instance)
