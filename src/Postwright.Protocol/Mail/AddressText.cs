@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 
 namespace Postwright.Protocol.Mail;
 
@@ -24,79 +23,13 @@ public static class AddressText
         return at < 0 ? "" : address[(at + 1)..];
     }
 
-    /// <summary>Internal to external form. The same instance where no quoting is needed.</summary>
+    /// <summary>Internal to external form. The same instance where no quoting is needed, found without a copy: every log line asks.</summary>
     public static string ToExternal(string address)
     {
         int at = AtPosition(address);
         ReadOnlySpan<char> local = at < 0 ? address : address.AsSpan(0, at);
-        if (address.Length == 0 || IsDotString(local))
-        {
-            return address;
-        }
-
-        StringBuilder quoted = new(address.Length + 4);
-        quoted.Append('"');
-        foreach (char c in local)
-        {
-            if (c is '"' or '\\' or '\r' or '\n')
-            {
-                quoted.Append('\\');
-            }
-
-            quoted.Append(c);
-        }
-
-        quoted.Append('"');
-        return at < 0 ? quoted.ToString() : quoted.Append(address, at, address.Length - at).ToString();
-    }
-
-    /// <summary>External to internal form: quotes and backslashes go, what they protected stays.</summary>
-    public static string ToInternal(string address)
-    {
-        if (address.AsSpan().IndexOfAny('"', '\\') < 0)
-        {
-            return address;
-        }
-
-        StringBuilder plain = new(address.Length);
-        for (int i = 0; i < address.Length; i++)
-        {
-            char c = address[i];
-            if (c == '\\' && i + 1 < address.Length)
-            {
-                plain.Append(address[++i]);
-            }
-            else if (c != '"')
-            {
-                plain.Append(c);
-            }
-        }
-
-        return plain.ToString();
-    }
-
-    // Dots at an end or doubled need quotes (RFC 5321, Dot-string); non-ASCII needs none (RFC 6531, 3.3).
-    private static bool IsDotString(ReadOnlySpan<char> local)
-    {
-        if (local.IsEmpty || local[0] == '.' || local[^1] == '.' || local.Contains("..", StringComparison.Ordinal))
-        {
-            return false;
-        }
-
-        int odd = local.IndexOfAnyExcept(AtomCharacters);
-        if (odd < 0)
-        {
-            return true;
-        }
-
-        foreach (char c in local[odd..])
-        {
-            if (c < 128 && !AtomCharacters.Contains(c))
-            {
-                return false;
-            }
-        }
-
-        return true;
+        bool isPlain = local.Length > 0 && local[0] != '.' && local[^1] != '.'
+            && local.IndexOfAnyExcept(AtomCharacters) < 0 && !local.Contains("..", StringComparison.Ordinal);
+        return isPlain ? address : AddressQuoting.Quote(address);
     }
 }

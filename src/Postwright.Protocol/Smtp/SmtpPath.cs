@@ -28,15 +28,32 @@ public static class SmtpPath
             return true;
         }
 
-        string text = Decode(argument);
-        AddressParser parsed = AddressParser.Parse(text);
-        if (parsed.Addresses.Count > 1 || (strict && (parsed.OtherWords > 0 || text is not ['<', ..])))
+        string text = WithoutRoute(Decode(argument));
+        int addresses = 0;
+        bool isAlone = text is ['<', ..];
+        address = "";
+        foreach (AddressToken token in AddressList.Parse(text))
         {
-            return false;
+            if (token.Kind == AddressTokenKind.Address)
+            {
+                addresses++;
+                address = AddressList.Internalize(token.Parts);
+            }
+            else if (token is not { Kind: AddressTokenKind.Operator, Text: "<" or ">" })
+            {
+                isAlone = false;
+            }
         }
 
-        address = parsed.Addresses.Count == 0 ? "" : parsed.Addresses[0].Address;
-        return !(strict && address.StartsWith('@'));
+        return addresses <= 1 && (!strict || (isAlone && !address.StartsWith('@')));
+    }
+
+    // RFC 5321, 4.1.1.3: a source route is accepted and not followed.
+    private static string WithoutRoute(string text)
+    {
+        int start = text is ['<', ..] ? 1 : 0;
+        int colon = start < text.Length && text[start] == '@' ? text.IndexOf(':', StringComparison.Ordinal) : -1;
+        return colon < 0 ? text : string.Concat(text.AsSpan(0, start), text.AsSpan(colon + 1));
     }
 
     /// <summary>UTF-8 where it is valid, else one character a byte, so that nothing is lost on the way to a log or reply.</summary>

@@ -7,7 +7,7 @@ namespace Postwright.Server.Cleanup;
 
 /// <summary>
 /// Completes the addresses in headers of local mail (local_header_rewrite_clients): <c>To: root</c> becomes
-/// <c>To: root@$myorigin</c>. Only the addresses that change are touched; phrases, comments and folding stay as they came.
+/// <c>To: root@$myorigin</c>. A header in which nothing changes stays as it came, byte for byte; one that changes is written anew, an address a line.
 /// </summary>
 internal sealed class HeaderAddresses(IAddressRewriter rewriter)
 {
@@ -34,16 +34,16 @@ internal sealed class HeaderAddresses(IAddressRewriter rewriter)
         // UTF-8, or byte for byte: what is not an address must come out as it went in.
         bool utf8 = System.Text.Unicode.Utf8.IsValid(header);
         string value = SmtpPath.Decode(header[(colon + 1)..]);
-        StringBuilder? changed = null;
-        int copied = 0;
-        foreach (ParsedAddress found in AddressParser.Parse(value).Addresses)
+        IReadOnlyList<AddressToken> tokens = AddressList.Parse(value);
+        AddressToken[]? changed = null;
+        for (int i = 0; i < tokens.Count; i++)
         {
-            string rewritten = found.Address.Length == 0 ? "" : rewriter.Rewrite(found.Address);
-            if (rewritten != found.Address)
+            string address = tokens[i].Kind == AddressTokenKind.Address ? AddressList.Internalize(tokens[i].Parts) : "";
+            string rewritten = address.Length == 0 ? "" : rewriter.Rewrite(address);
+            if (rewritten != address)
             {
-                changed ??= new StringBuilder(value.Length + 32);
-                changed.Append(value, copied, found.Start - copied).Append(AddressText.ToExternal(rewritten));
-                copied = found.Start + found.Length;
+                changed ??= [.. tokens];
+                changed[i] = tokens[i] with { Parts = [new AddressToken(AddressTokenKind.Atom, rewritten, [])] };
             }
         }
 
@@ -52,8 +52,9 @@ internal sealed class HeaderAddresses(IAddressRewriter rewriter)
             return false;
         }
 
-        changed.Append(value, copied, value.Length - copied);
-        byte[] tail = (utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes(changed.ToString());
+        // A line an address, as long lists are folded.
+        string list = AddressList.Externalize(changed, breakLines: true).Replace("\n", "\r\n    ", StringComparison.Ordinal);
+        byte[] tail = (utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes($" {list}\r\n");
         completed = [.. header[..(colon + 1)], .. tail];
         return true;
     }

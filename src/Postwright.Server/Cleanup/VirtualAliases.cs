@@ -100,10 +100,10 @@ public sealed class VirtualAliases : IVirtualAliases
     // What an address became: itself is the end of the way, the rest is looked up again.
     private void Sort(string address, AddressMatch match, List<string> done, List<string> next)
     {
-        foreach (ParsedAddress parsed in AddressParser.Parse(match.Result.Value!).Addresses)
+        foreach (string result in Protocol.Mail.AddressList.Addresses(match.Result.Value!))
         {
             // "@other" keeps the user (virtual(5)).
-            string target = parsed.Address.StartsWith('@') ? LocalPart(address) + parsed.Address : parsed.Address;
+            string target = result.StartsWith('@') ? LocalPart(address) + result : result;
             if (_propagatesExtension && match.Extension is { } extension)
             {
                 target = WithExtension(target, extension);
