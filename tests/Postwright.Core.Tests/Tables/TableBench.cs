@@ -72,40 +72,33 @@ internal sealed class TableBench : IDisposable
             File.SetLastWriteTimeUtc(Write("main.cf", "compatibility_level = 3.6\nalias_database =\n"), DateTime.UnixEpoch.AddYears(50));
         }
 
-        // The runtime raises the limit of descriptors, and Postfix's programs close every possible one when they start.
-        var start = new ProcessStartInfo("/bin/sh")
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = Directory,
-        };
-        start.Environment["MAIL_CONFIG"] = Directory;
-        foreach (string argument in (string[])["-c", "ulimit -n 1024; exec \"$0\" \"$@\"", path, .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
+        // Input and output are files, so that no thread waits for a pipe. The runtime raises the limit of descriptors, and
+        // Postfix's programs close every possible one when they start.
+        string streams = System.IO.Directory.CreateTempSubdirectory("postwright-streams-").FullName;
         try
         {
-            process.StandardInput.Write(input);
-            process.StandardInput.Close();
-        }
-        catch (IOException)
-        {
-            // It did not read its input.
-        }
+            File.WriteAllText(Path.Combine(streams, "in"), input);
+            var start = new ProcessStartInfo("/bin/sh") { WorkingDirectory = Directory };
+            start.Environment["MAIL_CONFIG"] = Directory;
+            string script = $"ulimit -n 1024; exec \"$0\" \"$@\" <{streams}/in >{streams}/out 2>{streams}/err";
+            foreach (string argument in (string[])["-c", script, path, .. arguments])
+            {
+                start.ArgumentList.Add(argument);
+            }
 
-        if (!process.WaitForExit(TimeSpan.FromSeconds(120)))
-        {
-            process.Kill();
-            Assert.Fail($"{path} does not end");
-        }
+            using Process process = Process.Start(start)!;
+            if (!process.WaitForExit(TimeSpan.FromSeconds(120)))
+            {
+                process.Kill(entireProcessTree: true);
+                Assert.Fail($"{path} does not end");
+            }
 
-        return (process.ExitCode, output.Result, error.Result);
+            return (process.ExitCode, File.ReadAllText(Path.Combine(streams, "out")), File.ReadAllText(Path.Combine(streams, "err")));
+        }
+        finally
+        {
+            System.IO.Directory.Delete(streams, recursive: true);
+        }
     }
 
     private sealed class Lines : ILogSink
