@@ -197,7 +197,9 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         report.Recipient.DsnOriginalRecipient,
         Action(kind, report),
         report.Result.Dsn,
-        report.Result.Reason,
+        kind == ReportKind.Success && report.Result.Relay != "none"
+            ? $"delivery via {report.Result.Relay}: {report.Result.Reason}"
+            : report.Result.Reason,
         report.Result.RemoteMta,
         report.Result.Diagnostic);
 

@@ -318,7 +318,9 @@ internal sealed class SmtpTransaction(
 
             if (reply.IsPositive)
             {
-                outcomes.Decide(_accepted[i], Result(_accepted[i], DeliveryStatus.Sent, reply.Dsn, reply.Quoted, null) with { RemoteMta = session.Exchanger.Host });
+                RecipientResult sent = Result(_accepted[i], DeliveryStatus.Sent, reply.Dsn, reply.Quoted, null);
+                SuccessReport report = session.Features.HasFlag(ServerFeatures.Dsn) ? SuccessReport.PassedOn : SuccessReport.Relayed;
+                outcomes.Decide(_accepted[i], sent with { RemoteMta = session.Exchanger.Host, Diagnostic = "smtp; " + reply.Quoted, Success = report });
             }
             else
             {
