@@ -1,8 +1,9 @@
 /*
  * Runs before the .NET runtime's first instruction in a set-gid program. The runtime reads DOTNET_* variables and opens files
  * before Main, so nothing that a caller controls may be left by then: the environment goes, but for MAIL_CONFIG, which the
- * program itself accepts only if the default main.cf names that directory. Standard descriptors that the caller closed are
- * opened, so that no file of ours can become somebody's standard error.
+ * program itself accepts only if the default main.cf names that directory. Standard descriptors that the caller closed (the C
+ * library then puts unusable ones in their place) are opened on /dev/null, so that no file of ours can become somebody's standard
+ * error, and a message to nobody does not end the program.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,7 +17,14 @@ static char mail_config[1024];
 static void clean_environment(void)
 {
     for (int descriptor = 0; descriptor < 3; descriptor++) {
-        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor) {
+        int flags = fcntl(descriptor, F_GETFL);
+        int useless = descriptor == 0 ? O_WRONLY : O_RDONLY;
+        if (flags >= 0 && (flags & O_ACCMODE) != useless) {
+            continue;
+        }
+
+        int null = open("/dev/null", O_RDWR);
+        if (null < 0 || (null != descriptor && (dup2(null, descriptor) < 0 || close(null) != 0))) {
             _exit(1);
         }
     }

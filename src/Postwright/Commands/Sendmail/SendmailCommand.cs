@@ -59,15 +59,17 @@ internal static class SendmailCommand
             SendmailMode.Flush => RunTool(configuration, messages, "postqueue", "-f"),
             SendmailMode.Daemon => RunTool(configuration, messages, "postfix", "start"),
             SendmailMode.NewAliases => RebuildAliases(configuration, options, messages),
-            _ => Session(configuration, options, messages),
+            _ => Session(configuration, messages),
         };
     }
 
     private static int Submit(MailConfiguration configuration, SendmailOptions options, CommandMessages messages) =>
         Refused(configuration, messages) is { } status ? status : new MessageSubmission(configuration, options, messages).Run(Console.OpenStandardInput());
 
-    private static int Session(MailConfiguration configuration, SendmailOptions options, CommandMessages messages) =>
-        Refused(configuration, messages) is { } status ? status : messages.Fatal("unsupported: -bs");
+    private static int Session(MailConfiguration configuration, CommandMessages messages) =>
+        Refused(configuration, messages) is { } status
+            ? status
+            : new StandaloneSession(configuration, messages, Console.OpenStandardInput(), Console.OpenStandardOutput()).Run();
 
     /// <summary>postdrop enforces this; said here, it reads better.</summary>
     private static int? Refused(MailConfiguration configuration, CommandMessages messages)

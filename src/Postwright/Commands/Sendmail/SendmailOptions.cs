@@ -304,26 +304,37 @@ internal sealed class SendmailOptions
 
     private void TakeNotify(string argument, CommandMessages messages)
     {
+        Notify = NotifyBits(argument, out string? unknown);
+        if (unknown is not null)
+        {
+            messages.Warning($"unknown DSN NOTIFY command value \"{unknown}\" in \"{argument}\"");
+        }
+
+        if (Notify == 0)
+        {
+            messages.Warning("bad -N option value -- ignored");
+        }
+    }
+
+    /// <summary>NOTIFY as Postfix's bits (RFC 3461, 4.1); 0 for what is none, with the word that is not known.</summary>
+    internal static int NotifyBits(string argument, out string? unknown)
+    {
         int bits = 0;
+        unknown = null;
         foreach (string word in argument.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
         {
             int bit = word.ToLowerInvariant() switch { "never" => 1, "success" => 2, "failure" => 4, "delay" => 8, _ => 0 };
             if (bit == 0)
             {
-                messages.Warning($"unknown DSN NOTIFY command value \"{word}\" in \"{argument}\"");
-                bits = 0;
-                break;
+                unknown = word;
+                return 0;
             }
 
             bits |= bit;
         }
 
-        // "never" goes with nothing else (RFC 3461, 4.1).
-        Notify = (bits & 1) != 0 && bits != 1 ? 0 : bits;
-        if (Notify == 0)
-        {
-            messages.Warning("bad -N option value -- ignored");
-        }
+        // "never" goes with nothing else.
+        return (bits & 1) != 0 && bits != 1 ? 0 : bits;
     }
 
     private void TakeReturn(string argument, CommandMessages messages)
