@@ -189,6 +189,53 @@ public sealed class SmtpdSessionTests
         Assert.True(time.GetUtcNow() - start >= TimeSpan.FromSeconds(5));
     }
 
+    [Fact]
+    public async Task Any_bytes_end_in_a_session_that_ends()
+    {
+        string[] pieces =
+        [
+            "EHLO x\r\n", "HELO\r\n", "MAIL FROM:<a@b.example>\r\n", "MAIL FROM:<> SIZE=5 BODY=8BITMIME\r\n", "RCPT TO:<user@example.com>\r\n",
+            "RCPT TO:<\"", "DATA\r\n", "BDAT 5\r\n", "BDAT 3 LAST\r\nabc", "RSET\r\n", "VRFY x\r\n", "ETRN x\r\n", "XCLIENT NAME=x ADDR=1.2.3.4\r\n", "NOOP\n",
+            ".\r\n", "\r\n", "\n.\n", "\0", "\r", ">From x\r\n", " x\r\n", "Received: x\r\n", "QUIT\r\n", new string('x', 3000),
+        ];
+        System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
+        for (int seed = 1; watch.Elapsed < TimeSpan.FromSeconds(2); seed++)
+        {
+            Random random = new(seed);
+            await using SmtpdRig rig = new("smtpd_forbid_unauth_pipelining = no\nsmtpd_authorized_xclient_hosts = 127.0.0.1\nsmtpd_forbidden_commands =");
+            MemoryConnection client = rig.Connect();
+            Task drained = DrainAsync(client);
+            for (int i = random.Next(1, 30); i > 0; i--)
+            {
+                string piece = random.Next(8) == 0 ? ((char)random.Next(256)).ToString() : pieces[random.Next(pieces.Length)];
+                try
+                {
+                    await SendAsync(client, piece);
+                }
+                catch (IOException)
+                {
+                    break;
+                }
+            }
+
+            await client.EndSendingAsync();
+            await rig.SessionsEndAsync();
+            await drained;
+            Assert.DoesNotContain(rig.Log.All, line => line.Contains("panic", StringComparison.Ordinal));
+            Assert.Contains(rig.Log.All, line => line.Contains("disconnect from", StringComparison.Ordinal));
+            Assert.Equal(rig.Store.Count, rig.Queue.ArrivedIds.Count);
+        }
+    }
+
+    private static async Task DrainAsync(MemoryConnection client)
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(90));
+        byte[] buffer = new byte[4096];
+        while (await client.ReceiveAsync(buffer, limit.Token) > 0)
+        {
+        }
+    }
+
     private static async Task<string> RcptAsync(SmtpdRig rig, string address = "127.0.0.1", string sender = "a@b.example", string recipient = "a@elsewhere.example")
     {
         MemoryConnection client = rig.Connect(address);

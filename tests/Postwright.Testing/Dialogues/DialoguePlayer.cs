@@ -16,7 +16,7 @@ public sealed record DialogueMismatch(int Line, string Expected, string Actual)
 /// <summary>Plays a dialogue's client side and compares what the server says.</summary>
 public sealed class DialoguePlayer(IConnection connection)
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
 
     private readonly byte[] _buffer = new byte[65536];
     private int _start;

@@ -53,13 +53,7 @@ internal sealed class SessionInput(IConnection connection) : IDisposable
     public bool TryTakeLine(int limit, out ReadOnlyMemory<byte> line, out bool bareLineFeed)
     {
         ReadOnlySpan<byte> pending = Pending.Span;
-        int newline = pending.Length > limit ? pending[limit..].IndexOf((byte)'\n') + limit : pending.IndexOf((byte)'\n');
-        if (pending.Length > limit)
-        {
-            int within = pending[..limit].IndexOf((byte)'\n');
-            newline = within >= 0 ? within : newline < limit ? -1 : newline;
-        }
-
+        int newline = pending.IndexOf((byte)'\n');
         if (newline < 0)
         {
             if (pending.Length > limit)

@@ -16,6 +16,7 @@ public sealed class SmtpdServer : IAsyncDisposable
     private readonly ConcurrentDictionary<SmtpdSession, bool> _sessions = new();
     private readonly ITimer _timer;
     private int _lastNumber;
+    private int _beating;
     private volatile bool _stopping;
 
     /// <summary>A server without sessions.</summary>
@@ -90,6 +91,12 @@ public sealed class SmtpdServer : IAsyncDisposable
 
     private void Beat()
     {
+        // A beat that takes longer than a second is not overtaken: a session would be cut off for having just been told to end.
+        if (Interlocked.Exchange(ref _beating, 1) != 0)
+        {
+            return;
+        }
+
         long now = _time.GetTimestamp();
         foreach (KeyValuePair<SmtpdSession, bool> session in _sessions)
         {
@@ -97,5 +104,6 @@ public sealed class SmtpdServer : IAsyncDisposable
         }
 
         Clients.Forget();
+        Volatile.Write(ref _beating, 0);
     }
 }

@@ -105,7 +105,7 @@ internal sealed partial class SmtpdSession : IDisposable
 
         _timedOut = true;
         Volatile.Write(ref _deadline, now + Ticks(LastWords));
-        _end.Cancel();
+        Cancel();
     }
 
     /// <summary>Shutdown: the session ends at its next command.</summary>
@@ -114,12 +114,35 @@ internal sealed partial class SmtpdSession : IDisposable
         _stopRequested = true;
         if (_waitsForCommand)
         {
-            _end.Cancel();
+            Cancel();
         }
     }
 
     /// <summary>Ends the session at once.</summary>
-    public void Cut() => _connection.Abort();
+    public void Cut()
+    {
+        try
+        {
+            _connection.Abort();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself in the meantime.
+        }
+    }
+
+    // Called from outside of the session, which may end at that moment.
+    private void Cancel()
+    {
+        try
+        {
+            _end.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself in the meantime.
+        }
+    }
 
     /// <inheritdoc />
     public void Dispose()
