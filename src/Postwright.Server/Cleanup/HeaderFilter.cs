@@ -218,15 +218,29 @@ internal sealed class HeaderFilter(CleanupSettings settings, HeaderAddresses? ad
 
     private void AppendLimited(ReadOnlySpan<byte> line, int sizeWithLine)
     {
+        int start = _outputLength;
         int over = sizeWithLine - settings.HeaderSizeLimit;
-        if (over <= 0)
+        Append(over <= 0 ? line : line[..Math.Max(0, line.Length - over)].TrimEnd("\r\n"u8));
+        if (over > 0)
         {
-            Append(line);
-            return;
+            Append("\r\n"u8);
         }
 
-        Append(line[..Math.Max(0, line.Length - over)].TrimEnd("\r\n"u8));
-        Append("\r\n"u8);
+        if (settings.ReplaceStrayCr)
+        {
+            ReplaceStrayCr(_output.AsSpan(start, _outputLength - start));
+        }
+    }
+
+    // As in bodies: a CR that ends no line could end one for the next server.
+    private static void ReplaceStrayCr(Span<byte> line)
+    {
+        for (int found = line.IndexOf((byte)'\r'); found >= 0 && found < line.Length - 2;)
+        {
+            line[found] = (byte)' ';
+            int next = line[(found + 1)..].IndexOf((byte)'\r');
+            found = next < 0 ? -1 : found + 1 + next;
+        }
     }
 
     private void CloseHeader()

@@ -62,6 +62,7 @@ public sealed class CleanupTests
     [InlineData("X: y\r\nbody\r\n", "X: y\r\n\r\nbody\r\n")]
     [InlineData("X: y\r\n\r\nno end", "X: y\r\n\r\nno end\r\n")]
     [InlineData("X: y\r\n\r\na\rb\r\n", "X: y\r\n\r\na b\r\n")]
+    [InlineData("X: y\rz\r.\r\r\n\r\n", "X: y z . \r\n\r\n")]
     public async Task Every_message_is_made_of_headers_an_empty_line_and_lines(string text, string content) =>
         Assert.Equal(content, await QueueAsync(text, CleanupOptions.Smtpd));
 
