@@ -80,7 +80,8 @@ public sealed class ControlService(IQueueControl queue, IMessageStore store, Mai
     public static ListedMessage Listed(QueueListing listing) => new(
         listing.IsActive ? "active" : NameOf(listing.Entry.Queue), listing.Entry.QueueId, listing.Entry.Arrival.ToUnixTimeSeconds(), listing.Entry.Size,
         listing.Entry.ForceExpire, listing.Sender,
-        [.. listing.Recipients.Select(static r => new ListedMessageRecipient(r.Address, r.OriginalAddress, r.DelayReason))]);
+        // A recipient that was never tried has the default state, whose reason is null.
+        [.. listing.Recipients.Select(static r => new ListedMessageRecipient(r.Address, r.OriginalAddress, r.DelayReason ?? ""))]);
 
     /// <summary>Postfix's name of a queue.</summary>
     public static string NameOf(QueueName queue) => queue switch
