@@ -46,6 +46,9 @@ internal sealed class MaildropMessage
     /// <summary>A probe, which must not be delivered.</summary>
     public bool IsProbe { get; private set; }
 
+    /// <summary>sendmail -XV of another implementation: each recipient is to see a sender of its own.</summary>
+    public bool WantsVerp { get; private set; }
+
     /// <summary>The recipients in order.</summary>
     public List<EnvelopeRecipient> Recipients { get; } = [];
 
@@ -99,6 +102,9 @@ internal sealed class MaildropMessage
                 break;
             case RecordType.Sender:
                 Sender ??= Decode(data);
+                break;
+            case RecordType.Verp:
+                WantsVerp = true;
                 break;
             case RecordType.FullName:
                 FullName = Decode(data);

@@ -125,6 +125,11 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
 
         DateTimeOffset arrival = ArrivalOf(entry, message, queueId);
         log.Info($"{queueId}: uid={uid} from=<{AddressQuoting.Quote(message.Sender)}>{OriginalId(entry)}");
+        if (message.WantsVerp)
+        {
+            log.Warning($"{queueId}: variable envelope return paths are not supported: sent without");
+        }
+
         using ICleanupMessage queued = cleanup.Begin(Envelope(entry, message, queueId, arrival), message.IsRemote ? CleanupOptions.Smtpd : CleanupOptions.Pickup);
         foreach (EnvelopeRecipient recipient in message.QueuedRecipients())
         {

@@ -98,6 +98,20 @@ public sealed class PickupServiceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_verp_request_is_said_to_be_ignored_and_a_probe_is_not_delivered()
+    {
+        _maildrop.Drop(
+            "VERP1", (RecordType.Sender, "joe"), (RecordType.Verp, "+="), (RecordType.Recipient, "a@b"), (RecordType.Message, ""), (RecordType.Extracted, ""), (RecordType.End, ""));
+        _maildrop.Drop(
+            "PROBE2", (RecordType.Sender, "joe"), (RecordType.Attribute, "trace_flags=512"), (RecordType.Recipient, "a@b"),
+            (RecordType.Message, ""), (RecordType.Extracted, ""), (RecordType.End, ""));
+        Assert.Equal(2, await _maildrop.Pickup.TakeAllAsync(Cancellation));
+        Assert.StartsWith("VERP1:", Assert.Single(_maildrop.Taken).Envelope.MaildropKey, StringComparison.Ordinal);
+        Assert.Contains(_maildrop.Log.All, static line => line.EndsWith("variable envelope return paths are not supported: sent without", StringComparison.Ordinal));
+        Assert.Contains(_maildrop.Log.All, static line => line.EndsWith("address probes are not supported", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Gateway_mail_is_not_completed()
     {
         _maildrop.Drop(
