@@ -38,7 +38,8 @@ public sealed partial class QueueManager
     /// <summary>A message that may be tried at once.</summary>
     /// <param name="QueueId">Which.</param>
     /// <param name="IsFlushed">True if somebody asked for it, so that defer_transports does not count.</param>
-    private readonly record struct Resumption(string QueueId, bool IsFlushed);
+    /// <param name="ParkedAt">The destination that it waited for outside the active queue.</param>
+    private readonly record struct Resumption(string QueueId, bool IsFlushed, Destination? ParkedAt = null);
 
     /// <summary>Takes up what the store holds from an earlier life.</summary>
     private void Restart()
@@ -66,23 +67,19 @@ public sealed partial class QueueManager
         }
     }
 
+    private bool HasRoom => !IsStopping && _loading < LoadsAtOnce && _active.Count < _options.ActiveLimit
+        && (_activeRecipients < _options.RecipientLimit || _active.Count == 0);
+
+    private bool HasRoomForDeferred => _activeDeferred < Math.Max(1, _options.ActiveLimit / 5 * 4);
+
+    /// <summary>True when another turn would find something to activate: deliveries of this one made room, or its budget is spent.</summary>
+    private bool CanFeed => HasRoom
+        && (_resumed.Count > 0 || _incoming.Count > 0 || (HasRoomForDeferred && (_flushed.Count > 0 || _deferred.HasDue(_runHorizon))));
+
     private void Feed()
     {
-        int budget = ActivationsPerTurn;
-        while (!IsStopping && _loading < LoadsAtOnce && _active.Count < _options.ActiveLimit
-            && (_activeRecipients < _options.RecipientLimit || _active.Count == 0))
+        for (int budget = ActivationsPerTurn; budget > 0 && HasRoom && TryNext(out ActiveMessage message); budget--)
         {
-            if (budget-- == 0)
-            {
-                Signal();
-                return;
-            }
-
-            if (!TryNext(out ActiveMessage message))
-            {
-                return;
-            }
-
             Activate(message);
         }
     }
@@ -91,7 +88,7 @@ public sealed partial class QueueManager
     {
         if (_resumed.TryDequeue(out Resumption resumed))
         {
-            message = new ActiveMessage(resumed.QueueId) { IsFlushed = resumed.IsFlushed };
+            message = new ActiveMessage(resumed.QueueId) { IsFlushed = resumed.IsFlushed, ParkedAt = resumed.ParkedAt };
             return true;
         }
 
@@ -114,7 +111,7 @@ public sealed partial class QueueManager
     private bool TryNextDeferred(out ActiveMessage message)
     {
         message = null!;
-        if (_activeDeferred >= Math.Max(1, _options.ActiveLimit / 5 * 4))
+        if (!HasRoomForDeferred)
         {
             return false;
         }
@@ -144,6 +141,7 @@ public sealed partial class QueueManager
         {
             // Held and released while a delivery was under way: it comes back when that has ended.
             present.ComesBack |= present.IsWithdrawn;
+            HasReturned(message);
             return;
         }
 
@@ -151,6 +149,7 @@ public sealed partial class QueueManager
             || !_store.TryGetEntry(message.QueueId, out QueueEntry entry)
             || entry.Queue is not (QueueName.Incoming or QueueName.Deferred))
         {
+            HasReturned(message);
             return;
         }
 
@@ -223,6 +222,7 @@ public sealed partial class QueueManager
     /// <summary>A loaded message becomes active, is parked, or (gone, damaged, withdrawn meanwhile) is let go.</summary>
     private void Enter(ActiveMessage message, string? error)
     {
+        HasReturned(message);
         if (error is not null || IsStopping || message.IsWithdrawn)
         {
             if (error is not null && !IsStopping && _store.TryGetEntry(message.QueueId, out QueueEntry entry) && entry.Queue != QueueName.Corrupt)
@@ -342,17 +342,30 @@ public sealed partial class QueueManager
     /// <summary>How much of the active queue may wait for one destination: a tenth.</summary>
     private int DestinationShare => Math.Max(1, _options.ActiveLimit / 10);
 
-    /// <summary>Lets parked messages come back once their destination has used up half its share.</summary>
-    private void Unpark(Destination destination)
+    /// <summary>Lets parked messages come back once their destination has used up half its share; all of them when it is dead.</summary>
+    private void Unpark(Destination destination, bool all = false)
     {
-        if (destination.Parked is not { Count: > 0 } parked || (destination.Dead is null && destination.Waiting.Count > DestinationShare / 2))
+        int held = destination.Waiting.Count + destination.Returning;
+        all |= destination.Dead is not null;
+        if (destination.Parked is not { Count: > 0 } parked || (!all && held > DestinationShare / 2))
         {
             return;
         }
 
-        for (int room = destination.Dead is null ? DestinationShare - destination.Waiting.Count : int.MaxValue; room > 0 && parked.TryDequeue(out string? queueId); room--)
+        for (int room = all ? int.MaxValue : DestinationShare - held; room > 0 && parked.TryDequeue(out string? queueId); room--)
         {
-            _resumed.Enqueue(new Resumption(queueId, false));
+            destination.Returning++;
+            _resumed.Enqueue(new Resumption(queueId, false, destination));
+        }
+    }
+
+    /// <summary>A parked message is looked at again: whatever becomes of it, its place on the way back is free.</summary>
+    private void HasReturned(ActiveMessage message)
+    {
+        if (message.ParkedAt is { } destination)
+        {
+            destination.Returning--;
+            Unpark(destination);
         }
     }
 

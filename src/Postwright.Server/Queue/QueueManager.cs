@@ -139,6 +139,11 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         _reports = reports;
         _deliveryLog = new DeliveryLog(_time, options.DelayDecimals, options.SoftBounce);
         _notices = new Notices(reports, _store, _cleanup!, _time, _log);
+        foreach (Destination destination in _queues.Values.SelectMany(transport => transport.Destinations))
+        {
+            Unpark(destination, all: true);
+        }
+
         _queues.Clear();
         _unknownTransports.Clear();
     });
@@ -217,6 +222,10 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         Feed();
         Dispatch();
         WriteRecords();
+        if (CanFeed)
+        {
+            Signal();
+        }
     }
 
     private void WriteRecords()

@@ -13,6 +13,7 @@ public sealed class MemoryStore : IMessageStore
     private readonly List<string> _order = [];
     private readonly List<QueueChange> _changes = [];
     private int _lastId;
+    private int _loads;
 
     /// <summary>Makes the store say no to appends.</summary>
     public StoreStatus? AppendAnswer { get; set; }
@@ -22,6 +23,9 @@ public sealed class MemoryStore : IMessageStore
 
     /// <summary>Makes records come back as not durable.</summary>
     public bool RefuseRecords { get; set; }
+
+    /// <summary>How often messages were read.</summary>
+    public int Loads => Volatile.Read(ref _loads);
 
     /// <summary>Everything recorded so far; appended messages are not in it.</summary>
     public IReadOnlyList<QueueChange> Changes
@@ -84,6 +88,7 @@ public sealed class MemoryStore : IMessageStore
 
     public ValueTask<StoredMessage?> LoadAsync(string queueId, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _loads);
         if (FailLoads)
         {
             throw new IOException("Input/output error");

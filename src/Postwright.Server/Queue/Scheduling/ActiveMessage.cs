@@ -63,6 +63,9 @@ internal sealed class ActiveMessage(string queueId)
     /// <summary>True if somebody asked for this attempt: defer_transports does not hold it back.</summary>
     public bool IsFlushed { get; init; }
 
+    /// <summary>Where it was parked before, if it was.</summary>
+    public Destination? ParkedAt { get; init; }
+
     /// <summary>How many recipients it counts for in the recipient limit.</summary>
     public int Counted { get; set; }
 

@@ -43,6 +43,9 @@ internal sealed class Destination(TransportQueue transport, string key, string n
     /// <summary>IDs of messages that wait outside the active queue, since too much of it waits for this destination already.</summary>
     public Queue<string>? Parked { get; set; }
 
+    /// <summary>How many of them are on their way back.</summary>
+    public int Returning { get; set; }
+
     /// <summary>True when one more delivery may begin now.</summary>
     public bool IsOpen(DateTimeOffset now) => Dead is null && Busy < Window && NotBefore <= now;
 

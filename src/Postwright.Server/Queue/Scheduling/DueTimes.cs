@@ -21,6 +21,9 @@ internal sealed class DueTimes
     /// <summary>Forgets everything.</summary>
     public void Clear() => _heap.Clear();
 
+    /// <summary>True when an entry is due at <paramref name="now"/>.</summary>
+    public bool HasDue(DateTimeOffset now) => _heap.TryPeek(out _, out long due) && due <= now.UtcTicks;
+
     /// <summary>Takes the earliest message, if it is due at <paramref name="now"/>.</summary>
     public bool TryTake(DateTimeOffset now, out string queueId)
     {

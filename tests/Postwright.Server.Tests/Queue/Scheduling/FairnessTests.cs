@@ -50,6 +50,64 @@ public sealed class FairnessTests
     }
 
     [Fact]
+    public async Task What_waits_outside_the_active_queue_is_not_read_over_and_over()
+    {
+        await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 100 });
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Before = async _ => await Task.Yield();
+        rig.Start();
+        for (int i = 0; i < 2000; i++)
+        {
+            rig.Send("a@test", $"u{i}@slow.test");
+        }
+
+        await rig.Eventually(() => rig.Store.Count == 0);
+        Assert.Equal(2000, smtp.Requests.Count);
+        Assert.InRange(rig.Store.Loads, 2000, 8000);
+    }
+
+    [Fact]
+    public async Task A_small_active_queue_is_filled_again_as_it_empties()
+    {
+        await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 3 });
+        rig.Immediate("smtp", new DiscardTransport());
+        for (int i = 0; i < 100; i++)
+        {
+            rig.Keep("a@test", $"u@d{i}.test");
+        }
+
+        List<QueueChange> changes = [];
+        for (int i = 0; i < 100; i++)
+        {
+            changes.Add(new MessageDeferred(rig.Keep("a@test", $"u@e{i}.test"), rig.Time.GetUtcNow(), []));
+        }
+
+        await rig.Store.RecordAsync(changes);
+        rig.Start();
+        await rig.Eventually(() => rig.Store.Count == 0);
+    }
+
+    [Fact]
+    public async Task A_reload_forgets_nothing_that_waits()
+    {
+        await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 20 });
+        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Before = _ => gate.Task;
+        rig.Start();
+        for (int i = 0; i < 100; i++)
+        {
+            rig.Send("a@test", $"u{i}@slow.test");
+        }
+
+        await rig.Eventually(() => smtp.Requests.Count == 5);
+        rig.Manager.Reload(rig.Options, new() { MyHostName = "new.here.test", MyOrigin = "here.test", DoubleBounceSender = "double-bounce@new.here.test" });
+        gate.SetResult();
+        await rig.Eventually(() => rig.Store.Count == 0);
+        Assert.Equal(100, smtp.Requests.Count);
+    }
+
+    [Fact]
     public async Task Deferred_mail_does_not_shut_new_mail_out()
     {
         await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 10 });
