@@ -9,8 +9,6 @@ namespace Postwright.Server.Queue;
 // How messages come into the active queue. Three lines stand before it: messages that may come back at once (their
 // destination has room again, or somebody asked for a flush), new mail, and deferred mail that is due. New and deferred
 // mail take turns, and deferred mail never fills more than four fifths, so that a backlog cannot shut new mail out.
-// A message with one recipient left, whose destination has its share of the active queue already, is parked: only its ID
-// is kept, and the room goes to mail for other destinations.
 
 public sealed partial class QueueManager
 {
@@ -303,70 +301,6 @@ public sealed partial class QueueManager
     {
         Envelope envelope = message.Envelope;
         _log.Info($"{message.QueueId}: from=<{AddressText.ToExternal(envelope.Sender)}>, size={envelope.Size}, nrcpt={message.Recipients.Count} (queue active)");
-    }
-
-    private bool TryPark(ActiveMessage message)
-    {
-        Destination? only = null;
-        int index = -1;
-        for (int i = 0; i < message.Routes.Length; i++)
-        {
-            if (message.Routes[i] is not { } route)
-            {
-                continue;
-            }
-
-            if (only is not null)
-            {
-                return false;
-            }
-
-            (index, only) = (i, FindDestination(message, route));
-            if (only is null || only.Dead is not null || only.Waiting.Count < DestinationShare)
-            {
-                return false;
-            }
-        }
-
-        if (index < 0)
-        {
-            return false;
-        }
-
-        only!.Parked ??= new Queue<string>();
-        only.Parked.Enqueue(message.QueueId);
-        LeaveActive(message);
-        return true;
-    }
-
-    /// <summary>How much of the active queue may wait for one destination: a tenth.</summary>
-    private int DestinationShare => Math.Max(1, _options.ActiveLimit / 10);
-
-    /// <summary>Lets parked messages come back once their destination has used up half its share; all of them when it is dead.</summary>
-    private void Unpark(Destination destination, bool all = false)
-    {
-        int held = destination.Waiting.Count + destination.Returning;
-        all |= destination.Dead is not null;
-        if (destination.Parked is not { Count: > 0 } parked || (!all && held > DestinationShare / 2))
-        {
-            return;
-        }
-
-        for (int room = all ? int.MaxValue : DestinationShare - held; room > 0 && parked.TryDequeue(out string? queueId); room--)
-        {
-            destination.Returning++;
-            _resumed.Enqueue(new Resumption(queueId, false, destination));
-        }
-    }
-
-    /// <summary>A parked message is looked at again: whatever becomes of it, its place on the way back is free.</summary>
-    private void HasReturned(ActiveMessage message)
-    {
-        if (message.ParkedAt is { } destination)
-        {
-            destination.Returning--;
-            Unpark(destination);
-        }
     }
 
     /// <summary>Messages of this turn that found no free delivery give files, and memory above the limit, back.</summary>
