@@ -82,7 +82,7 @@ public sealed class QueueListingText(TextWriter output, bool longIds, TimeZoneIn
 
     private static string Sender(ListedMessage message) => message.Sender.Length == 0 ? "MAILER-DAEMON" : Address(message.Sender);
 
-    private static string Address(string address) => Printable(AddressQuoting.Quote(address));
+    private static string Address(string address) => Printable(AddressText.ToExternal(address));
 
     private static string Printable(string text) => string.Create(text.Length, text, static (span, source) =>
     {

@@ -1,3 +1,4 @@
+using Postwright.Protocol.Mail;
 namespace Postwright.Core.Tables;
 
 /// <summary>Which keys of an address are tried; each use of address tables has its own set.</summary>
@@ -175,9 +176,9 @@ public sealed class MailAddressFinder(MapList maps, AddressFinderOptions options
         }
 
         private async ValueTask<bool> TryLocalPartAsync(string local, string suffix, (string User, string Extension)? split) =>
-            await TryQuotedAsync(AddressQuoting.QuoteLocalPart(local) + suffix, local + suffix, partial: true, null)
+            await TryQuotedAsync(AddressText.QuoteLocalPart(local) + suffix, local + suffix, partial: true, null)
             || (split is { } parts
-                && await TryQuotedAsync(AddressQuoting.QuoteLocalPart(parts.User) + suffix, parts.User + suffix, partial: true, parts.Extension));
+                && await TryQuotedAsync(AddressText.QuoteLocalPart(parts.User) + suffix, parts.User + suffix, partial: true, parts.Extension));
 
         private async ValueTask<bool> TryDomainAsync(string domain)
         {
@@ -194,7 +195,7 @@ public sealed class MailAddressFinder(MapList maps, AddressFinderOptions options
         }
 
         private ValueTask<bool> TryAddressAsync(string key, bool partial, string? extension) =>
-            TryQuotedAsync(AddressQuoting.Quote(key), key, partial, extension);
+            TryQuotedAsync(AddressText.ToExternal(key), key, partial, extension);
 
         private async ValueTask<bool> TryQuotedAsync(string quoted, string plain, bool partial, string? extension) =>
             await TryAsync(quoted, partial, extension) || (quoted != plain && await TryAsync(plain, partial, extension));

@@ -58,13 +58,13 @@ public static class AddressList
             switch (token.Kind)
             {
                 case AddressTokenKind.Address:
-                    text.Append(AddressQuoting.Quote(Internalize(token.Parts)));
+                    text.Append(AddressText.ToExternal(Internalize(token.Parts)));
                     break;
                 case AddressTokenKind.QuotedString:
-                    AddressQuoting.AppendEscaped(text.Append('"'), token.Text, "\"\\\r\n").Append('"');
+                    AddressText.AppendEscaped(text.Append('"'), token.Text, "\"\\\r\n").Append('"');
                     break;
                 case AddressTokenKind.DomainLiteral:
-                    AddressQuoting.AppendEscaped(text.Append('['), token.Text, "\\\r\n").Append(']');
+                    AddressText.AppendEscaped(text.Append('['), token.Text, "\\\r\n").Append(']');
                     break;
                 default:
                     AppendPlain(text, token);

@@ -1,3 +1,4 @@
+using AddressText = Postwright.Protocol.Mail.AddressText;
 using System.Globalization;
 using Postwright.Core.Tables;
 using Postwright.Testing;
@@ -35,7 +36,7 @@ public sealed class AddressVectorTests
                 continue;
             }
 
-            string address = fields[0] == "external" ? AddressQuoting.Unquote(fields[4]) : fields[4];
+            string address = fields[0] == "external" ? AddressText.ToInternal(fields[4]) : fields[4];
             var finder = new MailAddressFinder(MapList.Open(bench.Registry, map), new AddressFinderOptions
             {
                 RecipientDelimiter = "+",
@@ -43,7 +44,7 @@ public sealed class AddressVectorTests
             });
             AddressMatch match = await finder.FindAsync(address, Strategy(fields[3]), TestContext.Current.CancellationToken);
             string value = match.Result.Value ?? "(not found)";
-            value = fields[2] == "internal" && match.Result.IsFound ? AddressQuoting.Unquote(value) : value;
+            value = fields[2] == "internal" && match.Result.IsFound ? AddressText.ToInternal(value) : value;
             Assert.Equal(expected, $"{fields[0]}:{fields[4]} -{fields[1]}-> {fields[2]}:{value} ({match.Extension ?? "null extension"})");
             compared++;
         }

@@ -33,7 +33,7 @@ public class AddressListTests
     [InlineData("", "")]
     [InlineData("jörg@x", "jörg@x")]
     public void Quoting_gives_the_external_form(string internalForm, string expected) =>
-        Assert.Equal(expected, AddressQuoting.Quote(internalForm));
+        Assert.Equal(expected, AddressText.ToExternal(internalForm));
 
     [Fact]
     public void Any_text_is_read_without_a_failure() =>

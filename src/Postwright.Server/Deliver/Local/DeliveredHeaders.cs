@@ -47,7 +47,7 @@ internal static class DeliveredHeaders
 
     private static bool Search(ReadOnlySpan<byte> bytes, string address)
     {
-        string quoted = AddressQuoting.Quote(address);
+        string quoted = AddressText.ToExternal(address);
         while (!bytes.IsEmpty)
         {
             int end = bytes.IndexOf((byte)'\n');

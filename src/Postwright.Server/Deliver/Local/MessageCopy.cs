@@ -155,7 +155,7 @@ internal sealed class MessageCopy
     // A quoted local part may hold a line end; in a header it would forge the next one.
     private static string OneLine(string address)
     {
-        string text = AddressQuoting.Quote(address);
+        string text = AddressText.ToExternal(address);
         return text.AsSpan().ContainsAnyInRange('\0', '\x1f')
             ? string.Concat(text.Select(c => c < ' ' ? '?' : c))
             : text;

@@ -1,12 +1,12 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Postwright.Protocol.Mail;
 using Postwright.Protocol.Smtp;
 using Postwright.Server.Queue;
 
 namespace Postwright.Server.Deliver.Smtp;
 
-using AddressText = Postwright.Protocol.Mail.AddressText;
 
 /// <summary>Writes MAIL FROM and RCPT TO with the parameters that the server offers to take (RFC 1870, 3461, 6152, 6531).</summary>
 internal static class SmtpEnvelopeCommands

@@ -124,7 +124,7 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
         }
 
         DateTimeOffset arrival = ArrivalOf(entry, message, queueId);
-        log.Info($"{queueId}: uid={uid} from=<{AddressQuoting.Quote(message.Sender)}>{OriginalId(entry)}");
+        log.Info($"{queueId}: uid={uid} from=<{AddressText.ToExternal(message.Sender)}>{OriginalId(entry)}");
         if (message.WantsVerp)
         {
             log.Warning($"{queueId}: variable envelope return paths are not supported: sent without");

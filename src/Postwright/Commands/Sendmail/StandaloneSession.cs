@@ -287,7 +287,7 @@ internal sealed class StandaloneSession(MailConfiguration configuration, Command
         records.WriteBytes(RecordType.Line, $"\tby {_host} ({configuration.GetString("mail_name")}) with {(_extended ? "ESMTP" : "SMTP")} id {queueId}{(_recipients.Count == 1 ? "" : $"; {date}")}");
         if (_recipients.Count == 1)
         {
-            records.WriteBytes(RecordType.Line, $"\tfor <{AddressQuoting.Quote(_recipients[0].Address)}>; {date}");
+            records.WriteBytes(RecordType.Line, $"\tfor <{AddressText.ToExternal(_recipients[0].Address)}>; {date}");
         }
     }
 
