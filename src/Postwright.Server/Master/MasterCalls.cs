@@ -14,6 +14,7 @@ internal static unsafe partial class MasterCalls
     public const int SignalKill = 9;
     public const int SignalTerminate = 15;
     public const int Interrupted = 4;
+    public const int LockShared = 1;
     public const int LockExclusive = 2;
     public const int LockNonBlocking = 4;
     public const int CloseOnExec = 0x80000;

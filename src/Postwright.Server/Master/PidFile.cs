@@ -17,12 +17,12 @@ public sealed class PidFile : IDisposable
     /// <summary>Takes the lock and writes our number; null with a null error if somebody else holds it, else null and why.</summary>
     public static PidFile? TryAcquire(string path, out string? error)
     {
-        SafeFileHandle? file = OpenLocked(path, create: true, out bool held, out error);
+        SafeFileHandle? file = OpenLocked(path, MasterCalls.LockExclusive, create: true, out bool held, out error);
         for (int again = 0; held && again < 5; again++)
         {
             // Somebody may just be asking whether we run, which takes the lock for a moment.
             Thread.Sleep(20);
-            file = OpenLocked(path, create: true, out held, out error);
+            file = OpenLocked(path, MasterCalls.LockExclusive, create: true, out held, out error);
         }
 
         if (file is null)
@@ -49,7 +49,8 @@ public sealed class PidFile : IDisposable
     /// <summary>True if a process holds the lock.</summary>
     public static bool IsHeld(string path)
     {
-        using SafeFileHandle? file = OpenLocked(path, create: false, out bool held, out _);
+        // A shared lock: two that ask at the same time do not take each other for the master.
+        using SafeFileHandle? file = OpenLocked(path, MasterCalls.LockShared, create: false, out bool held, out _);
         return held;
     }
 
@@ -79,7 +80,7 @@ public sealed class PidFile : IDisposable
     /// <summary>Gives the lock back. The file stays, as Postfix's does.</summary>
     public void Dispose() => _file.Dispose();
 
-    private static SafeFileHandle? OpenLocked(string path, bool create, out bool held, out string? error)
+    private static SafeFileHandle? OpenLocked(string path, int kind, bool create, out bool held, out string? error)
     {
         const int ReadWrite = 2;
         const int Create = 0x40;
@@ -93,7 +94,7 @@ public sealed class PidFile : IDisposable
 
         SafeFileHandle file = new(descriptor, ownsHandle: true);
         error = null;
-        if (MasterCalls.Lock(file, MasterCalls.LockExclusive | MasterCalls.LockNonBlocking) == 0)
+        if (MasterCalls.Lock(file, kind | MasterCalls.LockNonBlocking) == 0)
         {
             return file;
         }

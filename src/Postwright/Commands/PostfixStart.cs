@@ -38,11 +38,15 @@ internal static class PostfixStart
     {
         InheritedDescriptors inherited = InheritedDescriptors.Take();
         using MasterChannel? starter = inherited.Find(MasterStart.ReadyName) is int descriptor ? new MasterChannel(descriptor) : null;
-        return RunMaster(instance, inherited, () =>
+        int status = RunMaster(instance, inherited, () =>
         {
             starter?.Send(Supervisor.Ready);
             starter?.Dispose();
         });
+
+        // Who waits for our word takes the channel's end as a failure, and then looks for the reason in the log.
+        instance.Destination?.Flush();
+        return status;
     }
 
     // Takes master.pid and runs as master, or as the only process, until a signal ends it.

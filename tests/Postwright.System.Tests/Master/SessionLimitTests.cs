@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Postwright.Testing.Network;
 using Postwright.Testing.Processes;
 
@@ -11,7 +9,7 @@ public sealed class SessionLimitTests
     [Fact]
     public async Task At_the_limit_of_its_row_a_service_lets_clients_wait_and_below_it_sets_stress()
     {
-        int port = FreePort();
+        int port = FreePort.Next();
         await using ServerInstance server = await ServerInstance.StartAsync(
             "smtpd_banner = $myhostname ESMTP ${stress?{busy}:{calm}}", $"127.0.0.1:{port} inet n - n - 2 smtpd");
         await using SmtpTestClient first = await SmtpTestClient.ConnectAsync(port);
@@ -26,12 +24,5 @@ public sealed class SessionLimitTests
         await first.AskAsync("QUIT");
         await using SmtpTestClient third = await waiting;
         Assert.StartsWith("220 ", third.Greeting, StringComparison.Ordinal);
-    }
-
-    private static int FreePort()
-    {
-        using Socket probe = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 }

@@ -14,7 +14,7 @@ public sealed class ThreeProcessTests : IAsyncLifetime
 {
     private const uint Nobody = 65534;
     private readonly string _root = Directory.CreateTempSubdirectory("postwright-three-").FullName;
-    private readonly int _port = FreePort();
+    private readonly int _port = FreePort.Next();
 
     private string ConfigDirectory => Path.Combine(_root, "etc");
 
@@ -107,7 +107,8 @@ public sealed class ThreeProcessTests : IAsyncLifetime
             // Master's sockets stay open: this connects at once and is served when the new process is there.
             await SendAsync($"after {role}");
             await ServerInstance.UntilAsync(() => Task.FromResult(ProcessOf(role) is int now && now != before), () => $"{role} did not come back:\n{Log}");
-            Assert.Contains($"{role} pid {before} killed by signal 9", Log, StringComparison.Ordinal);
+            await ServerInstance.UntilAsync(
+                () => Task.FromResult(Log.Contains($"{role} pid {before} killed by signal 9", StringComparison.Ordinal)), () => $"the log does not say why:\n{Log}");
             expected++;
             await FlushUntilAsync(expected);
         }
@@ -118,7 +119,7 @@ public sealed class ThreeProcessTests : IAsyncLifetime
     {
         await StartAsync();
         int mail = ProcessOf("mail")!.Value;
-        int port = FreePort();
+        int port = FreePort.Next();
         WriteMasterCf($"127.0.0.1:{port} inet n - n - - smtpd");
         Assert.Equal(0, (await PostfixAsync("reload")).ExitStatus);
         await ServerInstance.UntilAsync(() => CanConnectAsync(port), () => $"nobody listens on the new port:\n{Log}");
@@ -137,9 +138,11 @@ public sealed class ThreeProcessTests : IAsyncLifetime
     public async Task When_master_is_gone_its_children_end()
     {
         await StartAsync();
-        Process.GetProcessById(ProcessOf("master")!.Value).Kill();
+        int[] children = [ProcessOf("mail")!.Value, ProcessOf("agent")!.Value];
+        int master = ProcessOf("master")!.Value;
+        Process.GetProcessById(master).Kill();
         await ServerInstance.UntilAsync(
-            () => Task.FromResult(ProcessOf("mail") is null && ProcessOf("agent") is null), () => $"children outlive master:\n{Log}");
+            () => Task.FromResult(HasEnded(master) && children.All(HasEnded)), () => $"children outlive master:\n{Log}");
         await StartAsync();
     }
 
@@ -234,6 +237,19 @@ public sealed class ThreeProcessTests : IAsyncLifetime
         }
     }
 
+    // A process that ends loses its command line first and its sockets later; at Z (nobody waited for it yet) both are gone.
+    private static bool HasEnded(int process)
+    {
+        try
+        {
+            return File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("State:", StringComparison.Ordinal)).Contains('Z', StringComparison.Ordinal);
+        }
+        catch (Exception gone) when (gone is IOException or InvalidOperationException)
+        {
+            return true;
+        }
+    }
+
     private static uint OwnerOf(int process) => uint.Parse(
         File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1],
         CultureInfo.InvariantCulture);
@@ -264,12 +280,5 @@ public sealed class ThreeProcessTests : IAsyncLifetime
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         using StreamReader reader = new(file);
         return reader.ReadToEnd();
-    }
-
-    private static int FreePort()
-    {
-        using Socket probe = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 }

@@ -28,7 +28,8 @@ public sealed class SmtpTestClient : IAsyncDisposable
     public static async Task<SmtpTestClient> ConnectAsync(int port)
     {
         TcpClient client = new();
-        await client.ConnectAsync(IPAddress.Loopback, port);
+        using CancellationTokenSource limit = new(Limit);
+        await client.ConnectAsync(IPAddress.Loopback, port, limit.Token);
         SmtpTestClient session = new(client);
         session.Greeting = await session.ReadAsync();
         return session;

@@ -1,6 +1,5 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
+using Postwright.Testing.Network;
 
 namespace Postwright.Testing.Processes;
 
@@ -41,7 +40,7 @@ public sealed class PostfixInstance : IAsyncDisposable
     public static async Task<PostfixInstance> StartAsync(string settings, IReadOnlyList<IReadOnlyList<string>> services)
     {
         string root = Directory.CreateTempSubdirectory("postwright-postfix-").FullName;
-        PostfixInstance instance = new(root, FreePorts(services.Count));
+        PostfixInstance instance = new(root, [.. services.Select(static _ => FreePort.Next())]);
         try
         {
             await instance.WriteAsync(settings, services);
@@ -72,22 +71,6 @@ public sealed class PostfixInstance : IAsyncDisposable
         {
             // A daemon that is about to end still made a file; the directory is a temporary one.
         }
-    }
-
-    // All at once, so that no two are the same.
-    private static int[] FreePorts(int count)
-    {
-        List<TcpListener> listeners = [];
-        for (int i = 0; i < count; i++)
-        {
-            TcpListener listener = new(IPAddress.Loopback, 0);
-            listener.Start();
-            listeners.Add(listener);
-        }
-
-        int[] ports = [.. listeners.Select(static listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
-        listeners.ForEach(static listener => listener.Dispose());
-        return ports;
     }
 
     private async Task WriteAsync(string settings, IReadOnlyList<IReadOnlyList<string>> services)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Postwright.Testing.Network;
 
 namespace Postwright.Testing.Processes;
 
@@ -50,7 +51,7 @@ public sealed class ServerInstance : IAsyncDisposable
     /// <param name="start">False to leave it down, with the configuration in place.</param>
     public static async Task<ServerInstance> StartAsync(string settings = "", string rows = "", IEnumerable<string>? wrapper = null, bool start = true)
     {
-        ServerInstance instance = new(Directory.CreateTempSubdirectory("postwright-test-").FullName, FreePort(), [.. wrapper ?? []]);
+        ServerInstance instance = new(Directory.CreateTempSubdirectory("postwright-test-").FullName, FreePort.Next(), [.. wrapper ?? []]);
         try
         {
             instance.WriteConfiguration(settings, rows);
@@ -156,13 +157,6 @@ public sealed class ServerInstance : IAsyncDisposable
         {
             // A process that is only just ending may still write: the temporary directory is the system's to clean.
         }
-    }
-
-    private static int FreePort()
-    {
-        using Socket probe = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 
     private static string ReadShared(string path)

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Postwright.Testing.Network;
 using Postwright.Testing.Processes;
 
 namespace Postwright.Server.Tests.Deliver.Local;
@@ -34,11 +35,7 @@ internal sealed partial class PostfixDelivery : IAsyncDisposable
     /// <param name="mainCf">Settings beside the directories.</param>
     public static async Task<PostfixDelivery> StartAsync(string root, string mainCf, string aliases)
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        int port = ((IPEndPoint)probe.LocalEndpoint).Port;
-        probe.Stop();
-        var instance = new PostfixDelivery(root, port);
+        var instance = new PostfixDelivery(root, FreePort.Next());
         foreach (string folder in new[] { "etc", "queue", "data" })
         {
             Directory.CreateDirectory(Path.Combine(root, folder));
@@ -68,7 +65,7 @@ internal sealed partial class PostfixDelivery : IAsyncDisposable
             {mainCf}
             """);
         await File.WriteAllTextAsync(root + "/etc/master.cf", $"""
-            127.0.0.1:{port} inet n - n - - smtpd
+            127.0.0.1:{instance._port} inet n - n - - smtpd
             pickup unix n - n 60 1 pickup
             cleanup unix n - n - 0 cleanup
             qmgr unix n - n 300 1 qmgr

@@ -111,7 +111,7 @@ public sealed class SmtpTransportTests
     [Fact]
     public async Task A_connection_that_breaks_after_the_final_dot_is_not_tried_elsewhere()
     {
-        await using ScriptedServer first = new(IPAddress.Parse("127.0.0.1"), 0, ScriptedServer.OneMessage.Replace("250 2.0.0 Ok: queued as TEST", "!", StringComparison.Ordinal));
+        await using ScriptedServer first = new(IPAddress.Parse("127.0.0.1"), FreePort.Next(), ScriptedServer.OneMessage.Replace("250 2.0.0 Ok: queued as TEST", "!", StringComparison.Ordinal));
         await using ScriptedServer second = new(IPAddress.Parse("127.0.0.2"), first.Port, ScriptedServer.OneMessage);
         _dns.Mx("example.net", 10, "one.example").Mx("example.net", 20, "two.example").Host("one.example", "127.0.0.1").Host("two.example", "127.0.0.2");
 
@@ -124,7 +124,7 @@ public sealed class SmtpTransportTests
     [Fact]
     public async Task The_next_exchanger_is_tried_when_the_first_breaks_off_or_refuses_for_now()
     {
-        await using ScriptedServer first = new(IPAddress.Parse("127.0.0.1"), 0, "220 one ESMTP\n?EHLO\n250 one\n?MAIL\n!");
+        await using ScriptedServer first = new(IPAddress.Parse("127.0.0.1"), FreePort.Next(), "220 one ESMTP\n?EHLO\n250 one\n?MAIL\n!");
         await using ScriptedServer second = new(IPAddress.Parse("127.0.0.2"), first.Port, ScriptedServer.OneMessage);
         _dns.Mx("example.net", 20, "two.example").Mx("example.net", 10, "one.example").Host("one.example", "127.0.0.1").Host("two.example", "127.0.0.2");
 
@@ -136,12 +136,7 @@ public sealed class SmtpTransportTests
     [Fact]
     public async Task A_refused_connection_is_logged_and_deferred_in_Postfixs_words()
     {
-        int port;
-        await using (ScriptedServer gone = new())
-        {
-            port = gone.Port;
-        }
-
+        int port = FreePort.Next();
         RecipientResult result = Assert.Single(await DeliverAsync($"[127.0.0.1]:{port}", "x\r\n"));
         Assert.Equal($"connect to 127.0.0.1[127.0.0.1]:{port}: Connection refused", result.Reason);
         Assert.Equal(("4.4.1", "none"), (result.Dsn, result.Relay));
