@@ -122,7 +122,7 @@ public sealed class SendmailTests : IDisposable
         Assert.Contains(replies, reply => reply.StartsWith("250 2.0.0 Ok: queued as ", StringComparison.Ordinal));
         string content = Assert.Single([_queue.Contents()]);
         Assert.Single(_queue.Files);
-        Assert.Contains("S\u0007a b@c", content, StringComparison.Ordinal);
+        Assert.Contains("S\u0005a b@c", content, StringComparison.Ordinal);
         Assert.Contains("A\u000enotify_flags=1R\u0003d@eM", content, StringComparison.Ordinal);
         Assert.Contains("N\0N\u0009 indentedN\u0004.dotX", content, StringComparison.Ordinal);
     }
