@@ -31,6 +31,8 @@ internal sealed partial class LocalQueue : IDisposable
             {settings}
 
             """);
+        // Postfix waits two seconds before it trusts a file that has only just changed.
+        File.SetLastWriteTimeUtc(Path.Combine(Root, "etc/main.cf"), DateTime.UnixEpoch.AddYears(50));
         File.WriteAllText(Path.Combine(Root, "etc/master.cf"), "");
     }
 
