@@ -1,0 +1,54 @@
+using Postwright.Testing.Network;
+using Postwright.Testing.Processes;
+
+namespace Postwright.System.Tests.Durability;
+
+/// <summary>A queue on a file system that is really full.</summary>
+[Collection("real servers")]
+public sealed class FullDiskTests
+{
+    [Fact]
+    public async Task On_a_full_disk_mail_is_refused_for_now_and_what_was_acknowledged_is_delivered()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "mounting needs root");
+        await using ServerInstance server = await ServerInstance.StartAsync("""
+            spool_segment_size = 4194304
+            queue_minfree = 0
+            virtual_destination_concurrency_limit = 1
+            """, start: false);
+        CommandRun mounted = await CommandRun.RunAsync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", server.QueueDirectory]);
+        Assert.SkipUnless(mounted.ExitStatus == 0, $"no tmpfs can be mounted here: {mounted.Error}");
+        try
+        {
+            // Mail waits in the queue, so that it fills the disk.
+            await server.StartAsync();
+            await server.RunAsync("postconf", ["defer_transports=virtual"]);
+            await server.RunAsync("postfix", ["reload"]);
+            await server.LoggedAsync("reload");
+            NumberedMail numbers = new(server, bodyBytes: 60_000);
+            IReadOnlyList<string> refusals = await numbers.LoadAsync(4, static reply => !reply.StartsWith("250 ", StringComparison.Ordinal));
+            Assert.NotEmpty(refusals);
+            Assert.All(refusals, static reply => Assert.Equal("452 4.3.1 Error: insufficient system storage", reply));
+            Assert.InRange(numbers.Acknowledged, 50, 1000);
+
+            // Still full for the next one.
+            await using (SmtpTestClient client = await numbers.ConnectAsync())
+            {
+                Assert.StartsWith("452 4.3.1 ", await numbers.SendAsync(client), StringComparison.Ordinal);
+            }
+
+            // Deliveries go on, and their end makes room for new mail.
+            await server.RunAsync("postconf", ["defer_transports="]);
+            await server.RunAsync("postfix", ["reload"]);
+            await server.RunAsync("postqueue", ["-f"]);
+            await numbers.AllArriveAsync();
+            await numbers.UntilTakenAsync();
+            await numbers.AllArriveAsync();
+        }
+        finally
+        {
+            await server.KillAsync();
+            await CommandRun.RunAsync("umount", ["-l", server.QueueDirectory]);
+        }
+    }
+}
