@@ -74,7 +74,7 @@ public sealed class MailSystem : IAsyncDisposable
         Spool spool;
         try
         {
-            spool = await Spool.OpenAsync(SpoolOptionsOf(configuration), parts.Disk, parts.Chance, parts.Time, LogOf(parts, configuration, "qmgr"));
+            spool = await Spool.OpenAsync(SpoolOptions.From(configuration, configuration.GetString("queue_directory")), parts.Disk, parts.Chance, parts.Time, LogOf(parts, configuration, "qmgr"));
         }
         catch (Exception failure) when (failure is IOException or SpoolInUseException or DiskException)
         {
@@ -176,23 +176,6 @@ public sealed class MailSystem : IAsyncDisposable
 
     private static MailLog LogOf(MailSystemParts parts, MailConfiguration configuration, string service) =>
         new(parts.LogSink, $"{configuration.GetString("syslog_name")}/{service}", parts.ProcessNumber);
-
-    private static SpoolOptions SpoolOptionsOf(MailConfiguration configuration)
-    {
-        string queue = configuration.GetString("queue_directory");
-        return new SpoolOptions
-        {
-            Directory = Path.Combine(queue, "spool"),
-            CorruptDirectory = Path.Combine(queue, "corrupt"),
-            SegmentBytes = configuration.GetLong("spool_segment_size"),
-            InlineLimit = configuration.GetInt("spool_inline_limit"),
-            InlineMemoryLimit = configuration.GetLong("inline_memory_limit"),
-            CacheLimit = configuration.GetLong("spool_cache_limit"),
-            MinFree = configuration.GetLong("queue_minfree"),
-            CompactionRate = configuration.GetLong("spool_compaction_rate"),
-            LongQueueIds = configuration.GetBool("enable_long_queue_ids"),
-        };
-    }
 
     // What it reads from main.cf cannot change while it runs: the queue's place and who owns it.
     private ControlServer NewControl()
