@@ -11,7 +11,7 @@ namespace Postwright.Server.Cleanup;
 /// <param name="settings">Limits and header rules.</param>
 /// <param name="store">Where messages are kept; 250 waits for it.</param>
 /// <param name="queue">Told of each message once it is durable.</param>
-/// <param name="rewriter">Completes local addresses in headers.</param>
+/// <param name="rewriter">Completes local addresses, of the envelope and in headers.</param>
 /// <param name="aliases">virtual_alias_maps, or null when there are none.</param>
 /// <param name="time">The clock, and the zone of generated dates.</param>
 /// <param name="log">Under the tag of cleanup.</param>
@@ -39,5 +39,9 @@ public sealed class CleanupService(
     internal MailLog Log { get; } = log;
 
     /// <inheritdoc />
-    public ICleanupMessage Begin(Envelope envelope, CleanupOptions options) => new CleanupMessage(this, envelope, options);
+    public ICleanupMessage Begin(Envelope envelope, CleanupOptions options)
+    {
+        string sender = options == CleanupOptions.None ? envelope.Sender : Rewriter.Rewrite(envelope.Sender);
+        return new CleanupMessage(this, ReferenceEquals(sender, envelope.Sender) ? envelope : envelope with { Sender = sender }, options);
+    }
 }

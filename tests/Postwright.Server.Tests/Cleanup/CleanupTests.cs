@@ -30,6 +30,17 @@ public sealed class CleanupTests
         Assert.Contains("postfix/cleanup: ID1: message-id=<20261129120000.ID1@mx.example.com>", _log.All);
     }
 
+    [Theory]
+    [InlineData(CleanupOptions.Pickup, "joe@mx.example.com")]
+    [InlineData(CleanupOptions.Smtpd, "joe@mx.example.com")]
+    [InlineData(CleanupOptions.None, "joe")]
+    public async Task The_envelope_sender_is_completed_but_not_in_notices_of_our_own(CleanupOptions options, string sender)
+    {
+        await QueueAsync("Subject: x\r\n\r\n", options);
+        using StoredMessage message = (await _store.LoadAsync("ID1", CancellationToken.None))!;
+        Assert.Equal(sender, message.Envelope.Sender);
+    }
+
     [Fact]
     public async Task A_strangers_message_stays_as_it_came()
     {
