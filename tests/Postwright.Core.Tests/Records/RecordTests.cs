@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CsCheck;
 using Postwright.Core.Records;
 
@@ -73,11 +72,10 @@ public class RecordTests
     [Fact]
     public void Damaged_bytes_never_make_the_reader_fail()
     {
-        // A fuzz target: two seconds of whole files with bytes changed, cut and doubled.
+        // A fuzz target: whole files with bytes changed, cut and doubled.
         byte[] file = Write([((byte)'T', "1700000000 5"u8.ToArray()), ((byte)'S', "root"u8.ToArray()), ((byte)'M', []), ((byte)'N', new byte[500]), ((byte)'X', []), ((byte)'E', [])]);
         var random = new Random(20261129);
-        long until = Stopwatch.GetTimestamp() + (2 * Stopwatch.Frequency);
-        do
+        for (int round = 0; round < 100_000; round++)
         {
             byte[] damaged = file[..random.Next(file.Length + 1)];
             for (int i = random.Next(8); i > 0 && damaged.Length > 0; i--)
@@ -94,7 +92,6 @@ public class RecordTests
 
             Assert.True(read <= damaged.Length);
         }
-        while (Stopwatch.GetTimestamp() < until);
     }
 
     [Fact]

@@ -164,8 +164,7 @@ public sealed class BerkeleyDbTests
         byte[] good = await File.ReadAllBytesAsync(path + ".db", TestContext.Current.CancellationToken);
         var random = new Random(20260821);
         int refused = 0;
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
-        for (int round = 0; round < 3000 && System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < 3; round++)
+        for (int round = 0; round < 600; round++)
         {
             byte[] bad = [.. good];
             int length = bad.Length;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using Postwright.Protocol.Smtp;
 
@@ -35,8 +34,7 @@ public sealed class CommandTokensTests
     {
         const string Alphabet = "MAIL FROM:<>\"\\ \t:@.,;()[]ab\0\xff\r\n";
         CommandTokens tokens = new();
-        Stopwatch watch = Stopwatch.StartNew();
-        for (int seed = 1; watch.Elapsed < TimeSpan.FromSeconds(2); seed++)
+        for (int seed = 1; seed <= 50_000; seed++)
         {
             Random random = new(seed);
             byte[] line = new byte[random.Next(0, 80)];

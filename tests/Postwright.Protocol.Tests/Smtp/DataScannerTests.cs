@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using Postwright.Protocol.Smtp;
 
@@ -29,8 +28,7 @@ public sealed class DataScannerTests
     public void Bytes_give_the_same_however_they_are_cut()
     {
         const string Alphabet = "\r\n.\r\n.ab";
-        Stopwatch watch = Stopwatch.StartNew();
-        for (int seed = 1; watch.Elapsed < TimeSpan.FromSeconds(2); seed++)
+        for (int seed = 1; seed <= 50_000; seed++)
         {
             Random random = new(seed);
             byte[] input = new byte[random.Next(1, 40)];

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using Postwright.Core.Configuration;
@@ -132,8 +131,7 @@ public sealed class CleanupTests
     public async Task Any_bytes_give_a_message_the_same_however_they_are_cut()
     {
         const string Alphabet = "Bcc: x\r\n\r\n\tTo:a ";
-        Stopwatch watch = Stopwatch.StartNew();
-        for (int seed = 1; watch.Elapsed < TimeSpan.FromSeconds(2); seed++)
+        for (int seed = 1; seed <= 30_000; seed++)
         {
             Random random = new(seed);
             byte[] bytes = new byte[random.Next(0, 60)];

@@ -14,7 +14,7 @@ public sealed class CrashTests
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "needs root, as master does");
         Assert.SkipUnless(Environment.GetEnvironmentVariable("POSTWRIGHT_SBIN") is not null, "runs the published programs: POSTWRIGHT_SBIN is not set");
 
-        CommandRun run = await CommandRun.RunAsync(Path.Combine(TestPrograms.ProjectRoot, "tests/crash/run.sh"), ["4", "20"]);
+        CommandRun run = await CommandRun.RunAsync(Path.Combine(TestPrograms.ProjectRoot, "tests/crash/run.sh"), ["4", "20"], limit: CommandRun.ScriptLimit);
         Assert.True(run.ExitStatus == 0, run.Output + run.Error);
         using JsonDocument counts = JsonDocument.Parse(run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1]);
         Assert.Equal(0, counts.RootElement.GetProperty("lost").GetInt32());

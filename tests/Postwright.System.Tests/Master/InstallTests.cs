@@ -20,7 +20,7 @@ public sealed class InstallTests
         {
             string script = Path.Combine(TestPrograms.ProjectRoot, "tests/Postwright.System.Tests/Master/install-in-namespace.sh");
             CommandRun run = await CommandRun.RunAsync(
-                "unshare", ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", script, TestPrograms.ProjectRoot, scratch]);
+                "unshare", ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", script, TestPrograms.ProjectRoot, scratch], limit: CommandRun.ScriptLimit);
             Assert.True(run.ExitStatus == 0, run.Output + run.Error);
             Assert.Equal(
                 """

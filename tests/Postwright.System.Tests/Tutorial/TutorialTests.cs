@@ -14,7 +14,7 @@ public sealed class TutorialTests
         Assert.SkipUnless(Environment.GetEnvironmentVariable("POSTWRIGHT_SBIN") is not null, "installs the published programs: POSTWRIGHT_SBIN is not set");
         Assert.SkipUnless(File.Exists("/usr/bin/mail") && File.Exists("/usr/bin/swaks"), "mail or swaks is not installed");
 
-        CommandRun run = await CommandRun.RunAsync(Path.Combine(TestPrograms.ProjectRoot, "tests/tutorial/run.sh"), []);
+        CommandRun run = await CommandRun.RunAsync(Path.Combine(TestPrograms.ProjectRoot, "tests/tutorial/run.sh"), [], limit: CommandRun.ScriptLimit);
         Assert.True(run.ExitStatus == 0, run.Output + run.Error);
         Assert.Contains("commands typed", run.Output, StringComparison.Ordinal);
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Time.Testing;
 using Postwright.Core.Logging;
 using Postwright.Server.Queue;
@@ -33,10 +32,9 @@ public sealed class DamageTests
     }
 
     [Fact]
-    public void Random_bytes_over_the_spool_for_three_seconds_never_stop_recovery()
+    public void Random_bytes_over_the_spool_never_stop_recovery()
     {
-        var watch = Stopwatch.StartNew();
-        for (int seed = 1000; seed < 1005 || (watch.Elapsed < TimeSpan.FromSeconds(3) && seed < 1500); seed++)
+        for (int seed = 1000; seed < 1020; seed++)
         {
             var queue = new WholeQueue(seed, withIndex: seed % 2 == 0);
             var random = new Random(seed);
