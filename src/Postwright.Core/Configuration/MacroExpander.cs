@@ -20,7 +20,7 @@ public sealed class MacroExpander
     /// <summary>More text than any parameter needs; without a limit a few lines could expand to terabytes.</summary>
     public const int ResultLimit = 1 << 20;
 
-        private readonly MacroLookup _lookup;
+    private readonly MacroLookup _lookup;
     private readonly Func<string, Func<string, string>?>? _functions;
     private readonly Action<string>? _report;
     private readonly StringBuilder _result;
