@@ -1,5 +1,6 @@
 using System.Text;
 using Postwright.Protocol.Smtp;
+using Postwright.Testing;
 
 namespace Postwright.Protocol.Tests.Smtp;
 
@@ -34,7 +35,8 @@ public sealed class CommandTokensTests
     {
         const string Alphabet = "MAIL FROM:<>\"\\ \t:@.,;()[]ab\0\xff\r\n";
         CommandTokens tokens = new();
-        for (int seed = 1; seed <= 50_000; seed++)
+        FuzzTime fuzz = new(2_000_000);
+        for (int seed = 1; fuzz.Includes(seed); seed++)
         {
             Random random = new(seed);
             byte[] line = new byte[random.Next(0, 80)];
