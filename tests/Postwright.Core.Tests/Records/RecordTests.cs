@@ -76,7 +76,7 @@ public class RecordTests
         // A fuzz target: whole files with bytes changed, cut and doubled.
         byte[] file = Write([((byte)'T', "1700000000 5"u8.ToArray()), ((byte)'S', "root"u8.ToArray()), ((byte)'M', []), ((byte)'N', new byte[500]), ((byte)'X', []), ((byte)'E', [])]);
         var random = new Random(20261129);
-        FuzzTime fuzz = new(4_000_000);
+        FuzzTime fuzz = new(15_000_000);
         for (int round = 1; fuzz.Includes(round); round++)
         {
             byte[] damaged = file[..random.Next(file.Length + 1)];

@@ -35,7 +35,7 @@ public sealed class CommandTokensTests
     {
         const string Alphabet = "MAIL FROM:<>\"\\ \t:@.,;()[]ab\0\xff\r\n";
         CommandTokens tokens = new();
-        FuzzTime fuzz = new(2_000_000);
+        FuzzTime fuzz = new(3_000_000);
         for (int seed = 1; fuzz.Includes(seed); seed++)
         {
             Random random = new(seed);

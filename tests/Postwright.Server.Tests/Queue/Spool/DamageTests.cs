@@ -34,7 +34,7 @@ public sealed class DamageTests
     [Fact]
     public void Random_bytes_over_the_spool_never_stop_recovery()
     {
-        FuzzTime fuzz = new(100);
+        FuzzTime fuzz = new(300);
         for (int seed = 1000; fuzz.Includes(seed - 999); seed++)
         {
             var queue = new WholeQueue(seed, withIndex: seed % 2 == 0);
