@@ -1,1 +1,1 @@
-return Postwright.Commands.Postdrop.Run(args);
+return Postwright.Commands.Shared.CommandHelp.Asked("postdrop", args) ? 0 : Postwright.Commands.Postdrop.Run(args);

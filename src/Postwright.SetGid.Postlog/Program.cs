@@ -1,1 +1,1 @@
-return Postwright.Commands.Postlog.Run(args);
+return Postwright.Commands.Shared.CommandHelp.Asked("postlog", args) ? 0 : Postwright.Commands.Postlog.Run(args);

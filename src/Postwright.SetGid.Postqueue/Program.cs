@@ -1,1 +1,1 @@
-return Postwright.Commands.Postqueue.Run(args);
+return Postwright.Commands.Shared.CommandHelp.Asked("postqueue", args) ? 0 : Postwright.Commands.Postqueue.Run(args);

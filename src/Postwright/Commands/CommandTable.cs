@@ -1,4 +1,5 @@
 using Postwright.Commands.Sendmail;
+using Postwright.Commands.Shared;
 
 namespace Postwright.Commands;
 
@@ -32,12 +33,12 @@ internal static class CommandTable
         string called = Path.GetFileName(InvokedAs() ?? commandLine[0]);
         if (Commands.TryGetValue(called, out Func<string[], int>? command))
         {
-            return command(arguments);
+            return CommandHelp.Asked(called, arguments) ? 0 : command(arguments);
         }
 
         if (arguments.Length > 0 && Commands.TryGetValue(arguments[0], out command))
         {
-            return command(arguments[1..]);
+            return CommandHelp.Asked(arguments[0], arguments[1..]) ? 0 : command(arguments[1..]);
         }
 
         // What master starts; never a link's name, so that no user meets it.
