@@ -20,7 +20,7 @@ public sealed class ReceiverTests
         Assert.SkipWhen(program is null, "smtp-sink is not installed");
         string folder = Directory.CreateTempSubdirectory("postwright-sink-").FullName;
         File.SetUnixFileMode(folder, (UnixFileMode)0b111_111_111);
-        int port = FreePort();
+        int port = FreePort.Next();
         string[] user = Environment.IsPrivilegedProcess ? ["-u", "nobody"] : [];
         using Process sink = Process.Start(new ProcessStartInfo(program, [.. user, "-d", folder + "/mail.", $"127.0.0.1:{port}", "100"]))!;
         try
@@ -79,13 +79,6 @@ public sealed class ReceiverTests
     }
 
     private static int Count(string text, string part) => text.Split('\n').Count(line => line.Contains(part, StringComparison.Ordinal));
-
-    private static int FreePort()
-    {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static async Task<bool> ListensAsync(int port)
     {
