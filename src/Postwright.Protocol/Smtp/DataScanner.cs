@@ -16,8 +16,8 @@ public readonly record struct DataPiece(int Start, int Length, int Consumed, boo
 /// </summary>
 public struct DataScanner(bool isStrict, bool hasDots)
 {
-    // So many CR before LF are taken for one in a lenient message; beyond it they are content.
-    private const int MaxCarriageReturns = 16;
+    /// <summary>So many CR before LF are taken for one in a lenient message, and are held back until their LF comes; beyond it they are content.</summary>
+    public const int MaxCarriageReturns = 16;
 
     private bool _inLine;
     private bool _afterBareLineFeed;

@@ -123,6 +123,37 @@ public sealed class BadInputTests
     });
 
     [Fact]
+    public Task A_chunk_with_a_size_that_cannot_be_ends_the_session() => WithServerAsync(async server =>
+    {
+        foreach (string command in (string[])["BDAT", "BDAT -1", "BDAT 10x", "BDAT 0x10", "BDAT 99999999999999999999 LAST", "BDAT 10 FIRST"])
+        {
+            await using SmtpTestClient client = await StartAsync(server);
+            await client.AskAsync("MAIL FROM:<a@example.org>");
+            await client.AskAsync("RCPT TO:<chunk@example.test>");
+            Assert.Equal("521 5.5.4 Syntax: BDAT count [LAST]", await client.AskAsync(command));
+            Assert.Equal("", await client.ReadAsync());
+        }
+    });
+
+    [Fact]
+    public Task Chunks_may_be_of_single_bytes_and_dots_in_them_mean_nothing() => WithServerAsync(async server =>
+    {
+        await using SmtpTestClient client = await StartAsync(server);
+        await client.AskAsync("MAIL FROM:<a@example.org>");
+        await client.AskAsync("RCPT TO:<chunk@example.test>");
+        foreach (char one in "Subject: chunks\r\n\r\nbody\r\n.\r\n..\r\nlast\r\n")
+        {
+            await client.SendAsync($"BDAT 1\r\n{one}");
+            Assert.Equal("250 2.0.0 Ok: 1 bytes", await client.ReadAsync());
+        }
+
+        Assert.StartsWith("250 2.0.0 Ok: ", await client.AskAsync("BDAT 0 LAST"), StringComparison.Ordinal);
+        string mail = (await server.MailAsync("chunk"))[0];
+        Assert.Contains("\nSubject: chunks\n", mail, StringComparison.Ordinal);
+        Assert.EndsWith("\n\nbody\n.\n..\nlast\n", mail, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public Task Recipients_beyond_the_limit_are_refused_for_now() => WithServerAsync(async server =>
     {
         await using SmtpTestClient client = await StartAsync(server);

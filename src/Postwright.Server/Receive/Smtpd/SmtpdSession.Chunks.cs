@@ -9,6 +9,9 @@ internal sealed partial class SmtpdSession
     private ChunkState _chunks;
     private DataScanner _chunkScanner;
 
+    // CRs at the end of the chunk before: their LF may come with the next.
+    private int _heldReturns;
+
     private enum ChunkState : byte
     {
         // No chunk of this message was seen.
@@ -47,6 +50,7 @@ internal sealed partial class SmtpdSession
         {
             await BeginContentAsync();
             _chunkScanner = new DataScanner(isStrict: !_allowsBareNewline, hasDots: false);
+            _heldReturns = 0;
             _chunks = ChunkState.Taking;
         }
 
@@ -60,6 +64,11 @@ internal sealed partial class SmtpdSession
         {
             _state.Where = "BDAT";
             return await DoneAsync($"250 2.0.0 Ok: {size} bytes");
+        }
+
+        if (_heldReturns > 0)
+        {
+            await KeepHeldReturnsAsync([]);
         }
 
         if (_chunkScanner.IsInLine)
@@ -132,11 +141,20 @@ internal sealed partial class SmtpdSession
                 continue;
             }
 
+            if (_heldReturns > 0)
+            {
+                await JoinHeldReturnsAsync(pending.Span[0]);
+                _input.Consume(1);
+                size--;
+                continue;
+            }
+
             DataPiece piece = _chunkScanner.Next(pending.Span, isEnd);
             if (piece.Consumed == 0 && pending.Length == size)
             {
-                // A CR at the end of a chunk that is not the last: its LF may come with the next.
-                piece = _chunkScanner.Next(pending.Span, isLast: true);
+                _heldReturns = pending.Length;
+                _input.Consume(pending.Length);
+                break;
             }
 
             if (piece.Consumed == 0)
@@ -156,6 +174,37 @@ internal sealed partial class SmtpdSession
 
         _input.Shrink();
         return true;
+    }
+
+    // What follows CRs that ended a chunk: one more, their LF, or something that makes them content.
+    private async ValueTask JoinHeldReturnsAsync(byte next)
+    {
+        if (next != '\r')
+        {
+            await KeepHeldReturnsAsync([next]);
+            return;
+        }
+
+        if (_heldReturns == DataScanner.MaxCarriageReturns)
+        {
+            await KeepHeldReturnsAsync([]);
+        }
+
+        _heldReturns++;
+    }
+
+    private async ValueTask KeepHeldReturnsAsync(byte[] next)
+    {
+        byte[] held = new byte[_heldReturns + next.Length];
+        held.AsSpan(0, _heldReturns).Fill((byte)'\r');
+        next.CopyTo(held, _heldReturns);
+        _heldReturns = 0;
+        for (ReadOnlyMemory<byte> rest = held; !rest.IsEmpty;)
+        {
+            DataPiece piece = _chunkScanner.Next(rest.Span, isLast: true);
+            await KeepAsync(rest, piece);
+            rest = rest[piece.Consumed..];
+        }
     }
 
     // BDAT clients are programs that know what a header is; only the blank that would continue ours matters.
