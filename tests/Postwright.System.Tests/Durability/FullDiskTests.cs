@@ -7,8 +7,11 @@ namespace Postwright.System.Tests.Durability;
 [Collection("real servers")]
 public sealed class FullDiskTests
 {
-    [Fact]
-    public async Task On_a_full_disk_mail_is_refused_for_now_and_what_was_acknowledged_is_delivered()
+    // Contents in the queue's log, and in files of their own.
+    [Theory]
+    [InlineData(60_000)]
+    [InlineData(400_000)]
+    public async Task On_a_full_disk_mail_is_refused_for_now_and_what_was_acknowledged_is_delivered(int bodyBytes)
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "mounting needs root");
         await using ServerInstance server = await ServerInstance.StartAsync("""
@@ -27,11 +30,11 @@ public sealed class FullDiskTests
         {
             // Mail waits in the queue, so that it fills the disk.
             await server.StartAsync();
-            NumberedMail numbers = new(server, bodyBytes: 60_000);
+            NumberedMail numbers = new(server, bodyBytes);
             IReadOnlyList<string> refusals = await numbers.LoadAsync(4, static reply => !reply.StartsWith("250 ", StringComparison.Ordinal));
             Assert.NotEmpty(refusals);
             Assert.All(refusals, static reply => Assert.Equal("452 4.3.1 Error: insufficient system storage", reply));
-            Assert.InRange(numbers.Acknowledged, 50, 1000);
+            Assert.InRange(numbers.Acknowledged, 20, 1000);
 
             // Still full for the next one, unless clearing up just made room for it.
             await using (SmtpTestClient client = await numbers.ConnectAsync())
@@ -50,6 +53,44 @@ public sealed class FullDiskTests
         {
             await server.KillAsync();
             await CommandRun.RunAsync("umount", ["-l", server.QueueDirectory]);
+        }
+    }
+
+    [Fact]
+    public async Task Mail_for_a_full_mailbox_disk_waits_and_arrives_whole()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "mounting needs root");
+        await using ServerInstance server = await ServerInstance.StartAsync("""
+            minimal_backoff_time = 1s
+            maximal_backoff_time = 2s
+            queue_run_delay = 1s
+            """);
+        CommandRun mounted = await CommandRun.RunAsync("mount", ["-t", "tmpfs", "-o", "size=1m,mode=755,uid=65534,gid=65534", "tmpfs", server.MailDirectory]);
+        Assert.SkipUnless(mounted.ExitStatus == 0, $"no tmpfs can be mounted here: {mounted.Error}");
+        try
+        {
+            NumberedMail numbers = new(server, bodyBytes: 60_000);
+            await using (SmtpTestClient client = await numbers.ConnectAsync())
+            {
+                for (int i = 0; i < 40; i++)
+                {
+                    Assert.StartsWith("250 ", await numbers.SendAsync(client), StringComparison.Ordinal);
+                }
+            }
+
+            await server.LoggedAsync("status=deferred");
+            Assert.Contains("No space left on device", server.Log, StringComparison.Ordinal);
+            CommandRun remounted = await CommandRun.RunAsync("mount", ["-o", "remount,size=64m", server.MailDirectory]);
+            Assert.True(remounted.ExitStatus == 0, remounted.Error);
+            await numbers.AllArriveAsync();
+            Assert.DoesNotContain("status=bounced", server.Log, StringComparison.Ordinal);
+            Assert.Equal(40, Directory.GetFiles(Path.Combine(server.MailDirectory, "numbers", "new")).Length);
+            Assert.Empty(Directory.GetFiles(Path.Combine(server.MailDirectory, "numbers", "tmp")));
+        }
+        finally
+        {
+            await server.KillAsync();
+            await CommandRun.RunAsync("umount", ["-l", server.MailDirectory]);
         }
     }
 }
