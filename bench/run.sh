@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . build/packages.sh
 . bench/systems.sh
 [ "$(id -u)" -eq 0 ] || { echo "bench: Postfix needs root, so this does" >&2; exit 1; }
-need postfix python3-minimal procps || exit 1
+need postfix python3 procps || exit 1
 sbin=${POSTWRIGHT_SBIN:-$PWD/artifacts/sbin}
 [ -x "$sbin/postwright" ] || build/publish.sh || exit 1
 

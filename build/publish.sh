@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . build/packages.sh
 need_dotnet
-need clang zlib1g-dev libc6-dev
+need clang gcc zlib1g-dev libc6-dev
 sbin=artifacts/sbin
 mkdir -p "$sbin"
 

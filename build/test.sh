@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 . build/packages.sh
 need_dotnet || exit 1
-need clang zlib1g-dev libc6-dev libpcre2-8-0 libdb5.3 postfix swaks s-nail bsd-mailx msmtp python3-minimal strace iproute2 procps || exit 1
+need clang gcc zlib1g-dev libc6-dev libpcre2-8-0 libdb5.3 postfix swaks s-nail bsd-mailx msmtp python3 strace iproute2 procps || exit 1
 build/publish.sh || exit 1
 dotnet build Postwright.slnx -c Release -v q --nologo || exit 1
 

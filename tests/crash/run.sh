@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . build/packages.sh
 [ "$(id -u)" -eq 0 ] || { echo "crash: needs root, as master does" >&2; exit 1; }
-need python3-minimal procps postfix
+need python3 procps postfix
 export POSTWRIGHT_SBIN=${POSTWRIGHT_SBIN:-$PWD/artifacts/sbin}
 [ -x "$POSTWRIGHT_SBIN/postwright" ] || build/publish.sh
 work=$PWD/artifacts/crash/run-$$
