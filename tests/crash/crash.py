@@ -2,8 +2,8 @@
 """Load, kill -9 of any process at random moments, restart, and the count: accepted, arrived, lost, duplicates.
 
 Every message carries an identity of its own in its body. A message counts as accepted when the client has read the 250
-that follows the final dot. Duplicates are allowed for a message whose reply the client did not see and that it sent
-again, and for one whose delivery was under way at a kill; both are counted."""
+that follows the final dot. No message is sent twice, so a duplicate can only be a delivery that was under way, or whose
+result was not yet on disk, at a kill. They are counted in all; that each has such a kill beside it is not checked."""
 import glob
 import json
 import os
