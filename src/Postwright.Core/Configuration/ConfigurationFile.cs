@@ -1,4 +1,5 @@
 using System.Text;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Configuration;
 
@@ -39,7 +40,7 @@ internal static class ConfigurationFile
         bytes = [];
         try
         {
-            using FileStream file = File.OpenRead(path);
+            using Stream file = SystemFiles.OpenRead(path);
             if (file.Length > LargestSize)
             {
                 return $"File too large: more than {LargestSize} bytes";

@@ -3,6 +3,8 @@ using System.Text;
 
 namespace Postwright.Core.Logging;
 
+#pragma warning disable RS0030 // The real log: one thread writes for all sessions.
+
 /// <summary>
 /// Takes log lines from any number of sessions and lets one thread write them, in order, many in one write: a line waits at
 /// most <see cref="GatherMilliseconds"/> or until <see cref="GatherBytes"/> have come together. Everything written before

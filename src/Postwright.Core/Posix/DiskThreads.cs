@@ -1,5 +1,7 @@
 namespace Postwright.Core.Posix;
 
+#pragma warning disable RS0030 // The real disk: its blocking calls have threads of their own.
+
 /// <summary>
 /// A few threads that do blocking disk work, begun when there is work and ended when there has been none for a while.
 /// What waits is bounded by the callers, who each await their own work.

@@ -46,13 +46,13 @@ internal sealed class HostsFile(string path, TimeProvider timeProvider)
         _looked = timeProvider.GetTimestamp();
         try
         {
-            DateTime modified = File.GetLastWriteTimeUtc(path);
+            DateTime modified = SystemFiles.LastWriteTimeUtc(path);
             if (modified == _modified)
             {
                 return;
             }
 
-            Read(File.ReadLines(path));
+            Read(SystemFiles.ReadLines(path));
             _modified = modified;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -4,6 +4,8 @@ using Postwright.Core.Seams;
 
 namespace Postwright.Core.Posix;
 
+#pragma warning disable RS0030 // The real disk.
+
 /// <summary>
 /// The real disk. Names and syncs go to the system directly, since .NET's own file classes were seen to report no failed
 /// fsync. The only threads of the queue live here: one that commits batches, up to four for slow work such as preparing segments and syncing large contents.

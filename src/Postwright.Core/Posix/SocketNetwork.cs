@@ -45,6 +45,12 @@ public sealed class SocketNetwork(TimeProvider timeProvider) : INetwork
                 socket.DualMode = false;
             }
 
+            if (local is UnixDomainSocketEndPoint unix)
+            {
+                PublicSocket.Listen(socket, unix.ToString(), Backlog);
+                return new SocketListener(socket, timeProvider);
+            }
+
             // Bind sets SO_REUSEADDR for TCP. The option of that name here would set SO_REUSEPORT too: two servers could share
             // a port without noticing, and a unix-domain socket refuses it.
             socket.Bind(local);

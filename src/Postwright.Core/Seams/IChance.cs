@@ -10,6 +10,8 @@ public interface IChance
     int Next(int limit);
 }
 
+#pragma warning disable RS0030 // Real chance.
+
 /// <summary>Chance from the operating system.</summary>
 public sealed class SystemChance : IChance
 {

@@ -15,8 +15,12 @@ public interface INetwork
     /// <exception cref="System.Net.Sockets.SocketException">The peer cannot be reached; the error code says why.</exception>
     ValueTask<IConnection> ConnectAsync(EndPoint remote, IPAddress? bindAddress, CancellationToken cancellationToken);
 
-    /// <summary>Listens on <paramref name="local"/>; port 0 takes a free one.</summary>
+    /// <summary>
+    /// Listens on <paramref name="local"/>; port 0 takes a free one. A unix-domain socket stands open for everybody who can
+    /// reach its directory, replaces one that an earlier run left, and stays when the listener ends.
+    /// </summary>
     /// <exception cref="System.Net.Sockets.SocketException">The address is in use or may not be bound.</exception>
+    /// <exception cref="IOException">What is in a unix-domain socket's place cannot be replaced.</exception>
     IListener Listen(EndPoint local);
 }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Tables;
 
@@ -172,7 +173,7 @@ public abstract class MatchList
                 reason = Libc.ErrorText(errno);
             }
 
-            content = reason.Length == 0 ? TableText.Decode(File.ReadAllBytes(path)) : null;
+            content = reason.Length == 0 ? TableText.Decode(SystemFiles.ReadAllBytes(path)) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

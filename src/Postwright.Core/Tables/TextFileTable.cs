@@ -1,4 +1,5 @@
 using Postwright.Core.Logging;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Tables;
 
@@ -109,7 +110,7 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
                 return;
             }
 
-            string content = TableText.Decode(File.ReadAllBytes(Path));
+            string content = TableText.Decode(SystemFiles.ReadAllBytes(Path));
             _rules = Parse(LogicalLines.Read(content, Path, log.Warning), log.Warning);
             _error = null;
             _loaded = now;

@@ -5,6 +5,8 @@ using Postwright.Server.Deliver.Agent;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>
 /// agent: root, delivers to local and virtual mailboxes as their owners. Knows no network: its only door is a private unix-domain
 /// socket, which master opened and keeps, and where only mail_owner is served. What it does is decided by configuration that it
@@ -35,9 +37,9 @@ public static class AgentProcess
 
         AgentServices Services(MailConfiguration configuration) => AgentServices.From(
             configuration,
-            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), TimeProvider.System, daemon.Host),
+            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), Daemon.Clock, daemon.Host),
             daemon.Host,
-            TimeProvider.System,
+            Daemon.Clock,
             daemon.Log);
 
         using AgentServer server = new(Services(daemon.Configuration), mailOwner, daemon.Log);

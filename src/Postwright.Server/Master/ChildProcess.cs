@@ -6,6 +6,8 @@ using Postwright.Core.Logging;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>
 /// What mail and agent have in common as children of master: descriptors from 3 on, a channel whose end ends them, a log file
 /// that master opened where there is one, and signals that a terminal sends to everybody, which only master obeys.
@@ -56,8 +58,8 @@ public sealed class ChildProcess : IDisposable
         MailLogOptions options = Daemon.LogOptions(configuration);
         error = null;
         MailLogDestination? destination = inherited.Find(MasterProcess.LogName) is int log
-            ? MailLogDestination.ToFile(new SafeFileHandle(log, ownsHandle: true), options, TimeProvider.System)
-            : MailLogDestination.Open(options, TimeProvider.System, out error);
+            ? MailLogDestination.ToFile(new SafeFileHandle(log, ownsHandle: true), options, Daemon.Clock)
+            : MailLogDestination.Open(options, Daemon.Clock, out error);
         return destination is null ? null : new ChildProcess(new Daemon(configuration, destination, service), new MasterChannel(channel), inherited);
     }
 

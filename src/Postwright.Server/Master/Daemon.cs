@@ -6,6 +6,7 @@ using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
 using Postwright.Server.Deliver;
+using Postwright.Server.Receive.Pickup;
 
 namespace Postwright.Server.Master;
 
@@ -23,6 +24,11 @@ public sealed class Daemon : IDisposable
         Log = new MailLog(destination, $"{configuration.GetString("syslog_name")}/{service}", Environment.ProcessId);
     }
 
+    /// <summary>The real clock.</summary>
+#pragma warning disable RS0030 // Where the real world is put together.
+    public static TimeProvider Clock => TimeProvider.System;
+#pragma warning restore RS0030
+
     /// <summary>As read at start, or at the last reload that was taken.</summary>
     public MailConfiguration Configuration { get; set; }
 
@@ -33,10 +39,10 @@ public sealed class Daemon : IDisposable
     public MailLog Log { get; }
 
     /// <summary>The real network.</summary>
-    public SocketNetwork Network { get; } = new(TimeProvider.System);
+    public SocketNetwork Network { get; } = new(Clock);
 
     /// <summary>This machine's users.</summary>
-    public SystemHost Host { get; } = new(TimeProvider.System);
+    public SystemHost Host { get; } = new(Clock);
 
     /// <summary>What main.cf says about the log.</summary>
     public static MailLogOptions LogOptions(MailConfiguration configuration) => new(
@@ -54,11 +60,12 @@ public sealed class Daemon : IDisposable
     public MailSystemParts Parts(uint ownerUid, Func<MailConfiguration, TableRegistry, MailLog, IDeliveryAgent> agent) => new()
     {
         Network = Network,
-        Dns = new DnsResolver(TimeProvider.System),
+        Dns = new DnsResolver(Clock),
         Disk = new LinuxDisk(),
+        Maildrop = static (path, log) => new MaildropDirectory(path, log),
         Host = Host,
         Chance = new SystemChance(),
-        Time = TimeProvider.System,
+        Time = Clock,
         LogSink = Destination,
         Agent = agent,
         OwnerUid = ownerUid,
@@ -89,7 +96,9 @@ public sealed class Daemon : IDisposable
     }
 
     /// <summary>Pool threads that the process begins with: table look-ups and small file reads block a thread for a moment, and the pool adds new ones slowly.</summary>
+#pragma warning disable RS0030 // A process's own setting; a simulation has no pool.
     public static void PrepareThreads() => ThreadPool.SetMinThreads(Math.Max(32, Environment.ProcessorCount * 4), Environment.ProcessorCount);
+#pragma warning restore RS0030
 
     /// <inheritdoc />
     public void Dispose() => Destination.Dispose();

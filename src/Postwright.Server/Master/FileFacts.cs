@@ -2,6 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>Owner, group and mode of a file, by statx, which has one layout on every machine. Links are followed.</summary>
 public readonly unsafe partial record struct FileFacts(uint User, uint Group, UnixFileMode Mode)
 {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Postwright.Core.Posix;
 
 namespace Postwright.Server.Master;
 
@@ -114,7 +115,7 @@ public static class InetService
 
         try
         {
-            foreach (string line in File.ReadLines(ServicesPath))
+            foreach (string line in SystemFiles.ReadLines(ServicesPath))
             {
                 string[] fields = line.Split('#')[0].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
                 if (fields.Length > 1 && fields[1].EndsWith("/tcp", StringComparison.Ordinal)

@@ -2,6 +2,8 @@ using Postwright.Core.Logging;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>Who may own what in an instance. Numbers, since the names were looked up once.</summary>
 /// <param name="Root">The user of what only root may change: 0, or the caller where everything runs as one user.</param>
 /// <param name="MailOwner">The user of <c>mail_owner</c>, its name for messages beside it.</param>

@@ -49,16 +49,18 @@ public static class MailProcess
             return 1;
         }
 
-        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, TimeProvider.System));
+        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, Daemon.Clock));
         return 0;
     }
 
     // The next message; null when master wants an end, or the queue manager has failed.
     private static async Task<ReloadMessage?> NextAsync(ChildProcess child, MailSystem system)
     {
-        Task<bool> more = child.Messages.WaitToReadAsync().AsTask();
+        Task<bool> more = HasMoreAsync(child);
         return await Task.WhenAny(more, system.Ended) == more && await more && child.Messages.TryRead(out ReloadMessage? message) ? message : null;
     }
+
+    private static async Task<bool> HasMoreAsync(ChildProcess child) => await child.Messages.WaitToReadAsync();
 
     // The part of a key before the address is its service's name; see ListenerSet.KeyOf.
     private static IEnumerable<ServiceListener> Listeners(Daemon daemon, IEnumerable<PassedDescriptor> passed)

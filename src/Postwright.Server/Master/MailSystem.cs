@@ -126,7 +126,7 @@ public sealed class MailSystem : IAsyncDisposable
         _now = next;
         _queue.Reload(
             QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr")), ReportOptions.From(MasterRows.Under(configuration, "bounce")));
-        await _pickupStop.CancelAsync();
+        _pickupStop.Cancel();
         await _pickupRun;
         _pickupStop.Dispose();
         _pickupStop = new CancellationTokenSource();
@@ -156,10 +156,10 @@ public sealed class MailSystem : IAsyncDisposable
         }
 
         _listeners.Clear();
-        await _pickupStop.CancelAsync();
+        _pickupStop.Cancel();
         await _sessions.StopAsync(patience);
         await _pickupRun;
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _queueRun;
         await _controlRun;
     }
@@ -182,16 +182,25 @@ public sealed class MailSystem : IAsyncDisposable
     {
         MailConfiguration configuration = _now.Configuration;
         bool found = _parts.Host.FindGroup(configuration.GetString("setgid_group"), out uint group) == HostLookup.Found;
+        MailLog log = LogOf(_parts, configuration, "showq");
         ControlOptions options = ControlOptions.From(configuration, _parts.OwnerUid, found ? group : null);
-        return ControlServer.Create(options, _parts.Network, _queue, _spool, () => _pickup.Wake(), LogOf(_parts, configuration, "showq"), _parts.Time);
+        return ControlServer.Create(options, _parts.Network, _queue, _spool, Maildrop(configuration, log), () => _pickup.Wake(), log, _parts.Time);
     }
 
-    private PickupService NewPickup(MailGeneration generation) => new(
-        PickupOptions.From(MasterRows.Under(generation.Configuration, "pickup"), _parts.OwnerUid),
-        generation.Cleanup,
-        _spool.NewQueueId,
-        generation.Log.For("pickup", _parts.ProcessNumber),
-        _parts.Time);
+    private PickupService NewPickup(MailGeneration generation)
+    {
+        MailLog log = generation.Log.For("pickup", _parts.ProcessNumber);
+        return new PickupService(
+            PickupOptions.From(MasterRows.Under(generation.Configuration, "pickup"), _parts.OwnerUid),
+            Maildrop(generation.Configuration, log),
+            generation.Cleanup,
+            _spool.NewQueueId,
+            log,
+            _parts.Time);
+    }
+
+    private IMaildrop Maildrop(MailConfiguration configuration, MailLog log) =>
+        _parts.Maildrop(Path.Combine(configuration.GetString("queue_directory"), "maildrop"), log);
 
     private void AddListeners(IEnumerable<ServiceListener> listeners)
     {

@@ -18,6 +18,9 @@ public sealed record MailSystemParts
     /// <summary>The disk of the queue.</summary>
     public required IDisk Disk { get; init; }
 
+    /// <summary>Makes the maildrop directory for one configuration: its path, and the log of who looks at it.</summary>
+    public required Func<string, MailLog, IMaildrop> Maildrop { get; init; }
+
     /// <summary>Users and groups.</summary>
     public required IHost Host { get; init; }
 

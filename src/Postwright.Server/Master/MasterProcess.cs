@@ -5,6 +5,8 @@ using Postwright.Core.Logging;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>
 /// master: root, and small. Opens the listening sockets and the log, starts agent and mail, keeps them running, and passes
 /// reload and stop on. Parses nothing that comes from the network, and nothing from its children but one word.
@@ -47,7 +49,7 @@ public sealed class MasterProcess : IDisposable
             ],
             new SupervisorOptions { ThrottleTime = daemon.Configuration.GetTime("service_throttle_time") },
             daemon.Log,
-            TimeProvider.System);
+            Daemon.Clock);
     }
 
     /// <summary>Runs until a signal ends it, or the start fails; the exit status.</summary>

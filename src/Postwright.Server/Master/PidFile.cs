@@ -4,6 +4,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>
 /// <c>pid/master.pid</c>: the number of the running master, right-aligned in 32 columns as Postfix writes it, and a flock that
 /// tells whether it runs. The lock counts, not the number: a file left behind by a crash stands in nobody's way.

@@ -39,7 +39,7 @@ public static class SingleProcess
 
         using DeliveryWorkers workers = new("delivery");
         await using MailSystem? system = await MailSystem.CreateAsync(daemon.Configuration, daemon.Parts(MasterCalls.EffectiveUser(), (configuration, tables, log) =>
-            new InProcessAgent(AgentServices.From(configuration, tables, daemon.Host, TimeProvider.System, log.For("local", log.Number)), workers, log)));
+            new InProcessAgent(AgentServices.From(configuration, tables, daemon.Host, Daemon.Clock, log.For("local", log.Number)), workers, log)));
         if (system is null)
         {
             return 1;
@@ -52,7 +52,7 @@ public static class SingleProcess
 
         daemon.LogVersion("daemon started");
         ready();
-        _ = system.Ended.ContinueWith(_ => signals.Raise(QueueFailed), TaskScheduler.Default);
+        _ = TellEndAsync(system, signals);
         while (await signals.Received.ReadAsync() is var signal)
         {
             if (signal == QueueFailed)
@@ -69,8 +69,15 @@ public static class SingleProcess
             await ReloadAsync(daemon, system, sockets, load);
         }
 
-        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, TimeProvider.System));
+        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, Daemon.Clock));
         return 0;
+    }
+
+    private static async Task TellEndAsync(MailSystem system, DaemonSignals signals)
+    {
+        // However it ended: WhenAny does not throw.
+        await Task.WhenAny(system.Ended);
+        signals.Raise(QueueFailed);
     }
 
     private static async Task ReloadAsync(Daemon daemon, MailSystem system, ListenerSet sockets, Func<MailConfiguration?> load)

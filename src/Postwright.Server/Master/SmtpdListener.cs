@@ -23,7 +23,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
     /// <summary>Ends accepting; sessions go on.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _loop;
         await listener.DisposeAsync();
         _stop.Dispose();
@@ -64,7 +64,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
     internal sealed class Count
     {
         private readonly Lock _gate = new();
-        private TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private TaskCompletionSource<bool> _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int _sessions;
         private volatile bool _waiting;
         private long _warnedAt;
@@ -82,14 +82,14 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
             Interlocked.Decrement(ref _sessions);
             if (_waiting)
             {
-                TaskCompletionSource left;
+                TaskCompletionSource<bool> left;
                 lock (_gate)
                 {
                     left = _left;
-                    _left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _left = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
                 }
 
-                left.SetResult();
+                left.SetResult(true);
             }
         }
 
@@ -100,7 +100,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
             {
                 // The flag and the task first, then the count once more: a session that ends in between is seen in one of them.
                 _waiting = true;
-                Task left;
+                Task<bool> left;
                 lock (_gate)
                 {
                     left = _left.Task;
@@ -112,7 +112,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
                 }
 
                 Warn(row, time, log);
-                await left.WaitAsync(cancellationToken);
+                await left.OrCancelledAsync(cancellationToken);
             }
         }
 

@@ -3,6 +3,8 @@ using Postwright.Core.Logging;
 
 namespace Postwright.Server.Master;
 
+#pragma warning disable RS0030 // A process that no simulation composes.
+
 /// <summary>
 /// Keeps its programs running: starts each with a channel to it, starts it again when it ends (at once after a good run, else
 /// after a wait that doubles), passes messages on, and ends all of them when told to. Everything is decided by one loop

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Postwright.Core.Logging;
+using Postwright.Core.Seams;
 using Postwright.Server.Queue.Scheduling;
 
 namespace Postwright.Server.Queue;
@@ -50,13 +51,13 @@ public sealed partial class QueueManager
 
         TaskCompletionSource<Task<bool>?> posted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(() => posted.SetResult(Change(queueId, operation)));
-        Task<bool>? recorded = await posted.Task.WaitAsync(cancellationToken);
+        Task<bool>? recorded = await posted.Task.OrCancelledAsync(cancellationToken);
         if (recorded is null)
         {
             return false;
         }
 
-        if (!await recorded.WaitAsync(cancellationToken))
+        if (!await recorded.OrCancelledAsync(cancellationToken))
         {
             log.Error($"{queueId}: the disk refused the change; it is tried again");
             return false;
@@ -71,7 +72,7 @@ public sealed partial class QueueManager
     {
         TaskCompletionSource<HashSet<string>> posted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(() => posted.SetResult(_active.Keys.ToHashSet()));
-        HashSet<string> active = await posted.Task.WaitAsync(cancellationToken);
+        HashSet<string> active = await posted.Task.OrCancelledAsync(cancellationToken);
         IReadOnlyList<QueueEntry> entries = _store.Entries();
         for (int group = 0; group < 4; group++)
         {

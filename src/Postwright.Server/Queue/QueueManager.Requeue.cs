@@ -1,5 +1,6 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
+using Postwright.Core.Seams;
 using Postwright.Protocol.Mail;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue.Scheduling;
@@ -18,7 +19,7 @@ public sealed partial class QueueManager
         // Out of the schedule first, and deliveries under way run to their end: then its pending recipients stand still.
         TaskCompletionSource<bool> idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(() => BeginRequeue(queueId, idle));
-        if (!await idle.Task.WaitAsync(cancellationToken))
+        if (!await idle.Task.OrCancelledAsync(cancellationToken))
         {
             return false;
         }

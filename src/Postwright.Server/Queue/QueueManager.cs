@@ -112,7 +112,9 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         Signal();
         while (!stop.IsCancellationRequested || _working > 0)
         {
+#pragma warning disable RS0030 // Without a token that can be cancelled it stays with its caller.
             await _signal.WaitAsync(CancellationToken.None);
+#pragma warning restore RS0030
             Volatile.Write(ref _signalled, 0);
             try
             {

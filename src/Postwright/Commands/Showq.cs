@@ -5,6 +5,7 @@ using Postwright.Core.Records;
 using Postwright.Server.Master.Control;
 using Postwright.Server.Queue;
 using Postwright.Server.Queue.Spool;
+using Postwright.Server.Receive.Pickup;
 
 namespace Postwright.Commands;
 
@@ -40,7 +41,7 @@ internal static class Showq
         try
         {
             var log = new MailLog(new StandardErrorSink(), "postfix/showq", Environment.ProcessId);
-            var maildrop = new MaildropListing(Path.Combine(configuration.GetString("queue_directory"), "maildrop"), log);
+            var maildrop = new MaildropListing(new MaildropDirectory(Path.Combine(configuration.GetString("queue_directory"), "maildrop"), log));
             var writer = new RecordWriter(Console.OpenStandardOutput());
             await foreach (ListedMessage message in maildrop.ListAsync(CancellationToken.None))
             {

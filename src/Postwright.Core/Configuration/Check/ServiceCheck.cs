@@ -1,4 +1,5 @@
 using System.Globalization;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Configuration.Check;
 
@@ -94,7 +95,7 @@ internal static class ServiceCheck
 
         try
         {
-            return File.ReadLines("/etc/services")
+            return SystemFiles.ReadLines("/etc/services")
                 .Select(line => line.Split('#')[0].Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
                 .Any(words => words.Length >= 2 && words[1].EndsWith("/tcp", StringComparison.Ordinal) && (words[0] == name || words.Skip(2).Contains(name)));
         }

@@ -1,4 +1,5 @@
 using System.Net;
+using Postwright.Core.Posix;
 using Postwright.Core.Tables;
 
 namespace Postwright.Core.Configuration.Check;
@@ -29,7 +30,7 @@ internal static class TableCheck
 
             if (FileLists.Contains(row.Name))
             {
-                foreach (string file in elements.Select(e => e.TrimStart('!')).Where(e => e.StartsWith('/') && !File.Exists(e)))
+                foreach (string file in elements.Select(e => e.TrimStart('!')).Where(e => e.StartsWith('/') && !SystemFiles.Exists(e)))
                 {
                     report.Warn(setting.File, setting.Line, $"{setting.Name}: open file {file}: No such file or directory");
                 }
@@ -55,21 +56,20 @@ internal static class TableCheck
         }
 
         string tool = setting.Name is "alias_maps" or "alias_database" ? "postalias" : "postmap";
-        if (table.IsPlain && !File.Exists(table.Name))
+        if (table.IsPlain && !SystemFiles.Exists(table.Name))
         {
             report.Warn(setting.File, setting.Line, $"{setting.Name}: open {table.Name}: No such file or directory");
         }
         else if (table.IsIndexed)
         {
-            var database = new FileInfo(table.Name + ".db");
-            var source = new FileInfo(table.Name);
-            if (!database.Exists)
+            string database = Path.GetFullPath(table.Name + ".db");
+            if (!SystemFiles.Exists(database))
             {
-                report.Warn(setting.File, setting.Line, $"{setting.Name}: open database {database.FullName}: No such file or directory; run {tool} {table}");
+                report.Warn(setting.File, setting.Line, $"{setting.Name}: open database {database}: No such file or directory; run {tool} {table}");
             }
-            else if (source.Exists && source.LastWriteTimeUtc > database.LastWriteTimeUtc)
+            else if (SystemFiles.Exists(table.Name) && SystemFiles.LastWriteTimeUtc(table.Name) > SystemFiles.LastWriteTimeUtc(database))
             {
-                report.Warn(setting.File, setting.Line, $"{setting.Name}: database {database.FullName} is older than source file {table.Name}; run {tool} {table}");
+                report.Warn(setting.File, setting.Line, $"{setting.Name}: database {database} is older than source file {table.Name}; run {tool} {table}");
             }
         }
     }

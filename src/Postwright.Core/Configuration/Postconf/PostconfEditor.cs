@@ -1,4 +1,5 @@
 using System.Text;
+using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 
 namespace Postwright.Core.Configuration.Postconf;
@@ -68,7 +69,7 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
             disk.Delete(temporary);
             using (IDiskFile file = disk.Open(temporary, DiskOpen.CreateNew))
             {
-                File.SetUnixFileMode(temporary, File.GetUnixFileMode(path));
+                SystemFiles.CopyMode(path, temporary);
                 file.Write(Encoding.Latin1.GetBytes(text), 0);
                 file.Sync();
             }

@@ -1,3 +1,4 @@
+using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
 
@@ -82,7 +83,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
     {
         // Defaults need no file at all.
         bool defaults = options.Has('d') && !options.IsMaster;
-        if (!defaults && !File.Exists(Path.Combine(directory, "main.cf")))
+        if (!defaults && !SystemFiles.Exists(Path.Combine(directory, "main.cf")))
         {
             return Fatal($"open {directory}/main.cf: No such file or directory");
         }

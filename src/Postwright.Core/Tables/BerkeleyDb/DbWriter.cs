@@ -247,14 +247,16 @@ internal sealed class DbWriter : IDisposable
         _target = Path.GetFullPath(_path);
         try
         {
-            _target = _lock is null ? _target : new FileInfo(_target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? _target;
+            _target = _lock is null ? _target : SystemFiles.LinkTarget(_target) ?? _target;
         }
         catch (IOException e)
         {
             return $"open database {_path}: {e.Message}";
         }
 
+#pragma warning disable RS0030 // A tool: postmap beside another postmap.
         string temporary = $"{_target}.{Environment.ProcessId}.{Guid.NewGuid().ToString("N")[..8]}";
+#pragma warning restore RS0030
         int descriptor = DeliveryFile.Open(temporary, Libc.ReadWrite | Libc.CreateNew, 0x180);
         if (descriptor < 0)
         {

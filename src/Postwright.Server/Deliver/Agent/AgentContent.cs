@@ -4,6 +4,8 @@ using Postwright.Server.Queue;
 
 namespace Postwright.Server.Deliver.Agent;
 
+#pragma warning disable RS0030 // Runs on delivery threads, which may block.
+
 /// <summary>
 /// A message's bytes as a delivery reads them: synchronously, on the delivery's own thread, possibly under a recipient's
 /// identity (so nothing is opened here, only read).

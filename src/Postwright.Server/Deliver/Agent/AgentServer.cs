@@ -4,6 +4,8 @@ using Postwright.Core.Posix;
 
 namespace Postwright.Server.Deliver.Agent;
 
+#pragma warning disable RS0030 // The agent process: a thread a connection, since an identity belongs to a thread.
+
 /// <summary>
 /// The agent process's side: accepts connections on a private socket, checks who is there, and serves each on a thread of its own,
 /// one request after the other: receive, deliver under the recipient's identity, answer. A connection that sends nonsense, or

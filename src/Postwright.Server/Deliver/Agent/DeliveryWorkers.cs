@@ -1,5 +1,7 @@
 namespace Postwright.Server.Deliver.Agent;
 
+#pragma warning disable RS0030 // Real deliveries: an identity belongs to a thread. A simulation has an agent of its own.
+
 /// <summary>
 /// Threads for deliveries. A delivery waits for disks, locks and commands and changes its thread's identity, so it gets a real
 /// thread, never one of the pool's; this class and the agent's sockets are the seam where real threads live.

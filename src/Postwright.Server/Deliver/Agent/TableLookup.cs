@@ -1,5 +1,7 @@
 namespace Postwright.Server.Deliver.Agent;
 
+#pragma warning disable RS0030 // Runs on delivery threads, which may block.
+
 /// <summary>Waits for a table on a delivery's own thread. Local tables complete at once.</summary>
 internal static class TableLookup
 {

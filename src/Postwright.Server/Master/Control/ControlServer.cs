@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 using Postwright.Server.Queue;
@@ -23,41 +24,39 @@ public sealed class ControlServer(ControlOptions options, INetwork network, Cont
     /// <param name="network">Listens.</param>
     /// <param name="queue">The queue manager.</param>
     /// <param name="store">The messages.</param>
+    /// <param name="maildrop">What waits for pickup.</param>
     /// <param name="wakePickup">Makes pickup look; must not block.</param>
     /// <param name="log">The mail system's log.</param>
     /// <param name="clock">Measures idle clients.</param>
     public static ControlServer Create(
-        ControlOptions options, INetwork network, IQueueControl queue, IMessageStore store, Action wakePickup, MailLog log, TimeProvider clock)
-    {
-        var maildrop = new MaildropListing(Path.Combine(options.QueueDirectory, "maildrop"), log);
-        return new ControlServer(options, network, new ControlService(queue, store, maildrop, wakePickup), wakePickup, log, clock);
-    }
+        ControlOptions options, INetwork network, IQueueControl queue, IMessageStore store, IMaildrop maildrop, Action wakePickup, MailLog log, TimeProvider clock) =>
+        new(options, network, new ControlService(queue, store, new MaildropListing(maildrop), wakePickup), wakePickup, log, clock);
 
     /// <summary>Serves until cancelled.</summary>
     /// <exception cref="SocketException">The sockets cannot be made.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using IListener control = PublicSocket.Listen(network, options.SocketPath);
-        await using IListener pickup = PublicSocket.Listen(network, options.PickupSocketPath);
+        await using IListener control = network.Listen(new UnixDomainSocketEndPoint(options.SocketPath));
+        await using IListener pickup = network.Listen(new UnixDomainSocketEndPoint(options.PickupSocketPath));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] both = [ServeControlAsync(control, stop.Token), ServePickupAsync(pickup, stop.Token)];
         await Task.WhenAny(both);
-        await stop.CancelAsync();
+        stop.Cancel();
         await Task.WhenAll(both);
     }
 
     private async Task ServeControlAsync(IListener listener, CancellationToken cancellationToken)
     {
-        using var room = new SemaphoreSlim(options.ClientLimit, options.ClientLimit);
+        Channel<bool> places = Channel.CreateBounded<bool>(options.ClientLimit);
         var clients = new List<Task>();
         try
         {
             while (true)
             {
-                await room.WaitAsync(cancellationToken);
+                await places.Writer.WriteAsync(true, cancellationToken);
                 IConnection connection = await listener.AcceptAsync(cancellationToken);
                 clients.RemoveAll(static client => client.IsCompleted);
-                clients.Add(ServeClientAsync(connection, room, cancellationToken));
+                clients.Add(ServeClientAsync(connection, places.Reader, cancellationToken));
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -66,7 +65,7 @@ public sealed class ControlServer(ControlOptions options, INetwork network, Cont
         }
     }
 
-    private async Task ServeClientAsync(IConnection connection, SemaphoreSlim room, CancellationToken cancellationToken)
+    private async Task ServeClientAsync(IConnection connection, ChannelReader<bool> places, CancellationToken cancellationToken)
     {
         try
         {
@@ -90,7 +89,7 @@ public sealed class ControlServer(ControlOptions options, INetwork network, Cont
         }
         finally
         {
-            room.Release();
+            places.TryRead(out _);
         }
     }
 

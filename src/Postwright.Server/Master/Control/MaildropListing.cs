@@ -1,36 +1,25 @@
 using System.Globalization;
 using System.Text;
 using Postwright.Core.Control;
-using Postwright.Core.Logging;
 using Postwright.Core.Records;
+using Postwright.Core.Seams;
 using Postwright.Server.Receive.Pickup;
 
 namespace Postwright.Server.Master.Control;
 
 /// <summary>The maildrop directory as showq lists it: what is finished there and waits for pickup. Unreadable files are passed over.</summary>
-public sealed class MaildropListing
+/// <param name="directory">The maildrop directory.</param>
+public sealed class MaildropListing(IMaildrop directory)
 {
-    private readonly string _path;
-    private readonly MaildropDirectory _directory;
-
-    /// <summary>Lists a directory.</summary>
-    /// <param name="path">The maildrop directory.</param>
-    /// <param name="log">Where a file that does not belong there is named.</param>
-    public MaildropListing(string path, MailLog log)
-    {
-        _path = path;
-        _directory = new MaildropDirectory(path, log);
-    }
-
     /// <summary>The messages now.</summary>
     public async IAsyncEnumerable<ListedMessage> ListAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (!Directory.Exists(_path))
+        if (!directory.Exists)
         {
             yield break;
         }
 
-        foreach (MaildropEntry entry in _directory.Ready())
+        foreach (MaildropEntry entry in directory.Ready())
         {
             if (await ReadAsync(entry, cancellationToken) is { } message)
             {
@@ -40,34 +29,27 @@ public sealed class MaildropListing
     }
 
     /// <summary>The names of all messages now.</summary>
-    public IReadOnlyList<string> Names() => Directory.Exists(_path) ? [.. _directory.Ready().Select(static entry => entry.Name)] : [];
+    public IReadOnlyList<string> Names() => directory.Exists ? [.. directory.Ready().Select(static entry => entry.Name)] : [];
 
     /// <summary>postsuper -d: removes one. False if there is none of that name.</summary>
     public bool Remove(string name)
     {
-        foreach (MaildropEntry entry in QueueFileName.IsValid(name) && Directory.Exists(_path) ? _directory.Ready() : [])
+        foreach (MaildropEntry entry in QueueFileName.IsValid(name) && directory.Exists ? directory.Ready() : [])
         {
             if (entry.Name == name)
             {
-                return _directory.Remove(entry);
+                return directory.Remove(entry);
             }
         }
 
         return false;
     }
 
-    /// <summary>The path of a message's file, or null if there is none of that name.</summary>
-    public string? PathOf(string name)
-    {
-        string path = Path.Combine(_path, name);
-        return QueueFileName.IsValid(name) && File.Exists(path) ? path : null;
-    }
-
     private async ValueTask<ListedMessage?> ReadAsync(MaildropEntry entry, CancellationToken cancellationToken)
     {
         try
         {
-            await using FileStream? file = _directory.Open(entry);
+            await using Stream? file = directory.Open(entry);
             if (file is null)
             {
                 return null;

@@ -167,7 +167,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     /// <summary>Makes everything recorded durable, saves the index and closes the spool. No call may be under way or follow.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        _stopping.Cancel();
         _compactionDue.Writer.TryComplete();
         await _compacting;
         await _writer.StopAsync();
@@ -186,11 +186,14 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     {
         // A first pass at once: an earlier run may have left segments without anything in them.
         _compactionDue.Writer.TryWrite(true);
-        await foreach (bool _ in _compactionDue.Reader.ReadAllAsync())
+        while (await _compactionDue.Reader.WaitToReadAsync())
         {
-            if (!_stopping.IsCancellationRequested)
+            while (_compactionDue.Reader.TryRead(out _))
             {
-                await _compactor.PassAsync(_stopping.Token);
+                if (!_stopping.IsCancellationRequested)
+                {
+                    await _compactor.PassAsync(_stopping.Token);
+                }
             }
         }
     }

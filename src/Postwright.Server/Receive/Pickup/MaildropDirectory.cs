@@ -1,29 +1,28 @@
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Logging;
 using Postwright.Core.Records;
+using Postwright.Core.Seams;
 
 namespace Postwright.Server.Receive.Pickup;
 
-/// <summary>A finished file of the maildrop directory.</summary>
-/// <param name="Name">Its name, a valid queue ID.</param>
-/// <param name="Status">Owner, inode, time.</param>
-internal readonly record struct MaildropEntry(string Name, FileStatus Status)
-{
-    /// <summary>What tells this message from any other, also across a restart.</summary>
-    public string Key => $"{Name}:{Status.Inode}";
-}
+#pragma warning disable RS0030 // The real directory behind IMaildrop.
 
 /// <summary>
 /// The maildrop directory, where any local user's postdrop leaves files. Nothing there is trusted: names must be queue IDs;
 /// only ordinary files with one link and their owner's execute bit (the sign of being finished) are taken; they are
 /// opened without following a link and must still be the file that was looked at.
 /// </summary>
-internal sealed class MaildropDirectory(string path, MailLog log)
+/// <param name="path">Where it is.</param>
+/// <param name="log">Where a file that does not belong there is named.</param>
+public sealed class MaildropDirectory(string path, MailLog log) : IMaildrop
 {
     /// <summary>read, write and execute for the owner: a finished file.</summary>
     private const int ReadyMode = 0x1C0;
 
-    /// <summary>The files that are ready now. A directory that cannot be read is logged, and gives none.</summary>
+    /// <inheritdoc />
+    public bool Exists => Directory.Exists(path);
+
+    /// <inheritdoc />
     public IEnumerable<MaildropEntry> Ready()
     {
         IEnumerator<string> names;
@@ -50,8 +49,8 @@ internal sealed class MaildropDirectory(string path, MailLog log)
         }
     }
 
-    /// <summary>Opens a file that <see cref="Ready"/> gave; null (and logged, unless it is simply gone) if it is not that file any more.</summary>
-    public FileStream? Open(MaildropEntry entry)
+    /// <inheritdoc />
+    public Stream? Open(MaildropEntry entry)
     {
         int descriptor = PosixFile.OpenForRead(Path.Combine(path, entry.Name));
         if (descriptor < 0)
@@ -76,8 +75,7 @@ internal sealed class MaildropDirectory(string path, MailLog log)
         return new FileStream(handle, FileAccess.Read, bufferSize: 0);
     }
 
-    /// <summary>Takes a file out of the directory.</summary>
-    /// <returns>Whether it is gone.</returns>
+    /// <inheritdoc />
     public bool Remove(MaildropEntry entry)
     {
         int result = PosixFile.Remove(Path.Combine(path, entry.Name));

@@ -5,9 +5,6 @@ namespace Postwright.Server.Receive.Pickup;
 /// <summary>What pickup reads from main.cf.</summary>
 public sealed record PickupOptions
 {
-    /// <summary><c>queue_directory</c>; maildrop and public are below it.</summary>
-    public required string QueueDirectory { get; init; }
-
     /// <summary><c>myhostname</c>, for Received:.</summary>
     public required string MyHostName { get; init; }
 
@@ -26,15 +23,11 @@ public sealed record PickupOptions
     /// <summary>How long to wait for a wake-up before looking anyway: pickup's wakeup time in master.cf.</summary>
     public TimeSpan WakeUp { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>The maildrop directory.</summary>
-    public string MaildropDirectory => Path.Combine(QueueDirectory, "maildrop");
-
     /// <summary>Reads the settings.</summary>
     /// <param name="configuration">main.cf.</param>
     /// <param name="ownerUid">The uid of <c>mail_owner</c> (the process's own where everything runs as one user).</param>
     public static PickupOptions From(MailConfiguration configuration, uint ownerUid) => new()
     {
-        QueueDirectory = configuration.GetString("queue_directory"),
         MyHostName = configuration.GetString("myhostname"),
         MailName = configuration.GetString("mail_name"),
         OwnerUid = ownerUid,

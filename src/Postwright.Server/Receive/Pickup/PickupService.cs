@@ -2,6 +2,7 @@ using System.Text;
 using System.Threading.Channels;
 using Postwright.Core.Logging;
 using Postwright.Core.Records;
+using Postwright.Core.Seams;
 using Postwright.Protocol.Mail;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue;
@@ -16,11 +17,12 @@ namespace Postwright.Server.Receive.Pickup;
 /// <para>Several files are taken at once, so that their messages share one sync of the disk.</para>
 /// </summary>
 /// <param name="options">From main.cf.</param>
+/// <param name="maildrop">Where local programs leave them.</param>
 /// <param name="cleanup">Where messages go.</param>
 /// <param name="newQueueId">The store's next queue ID.</param>
 /// <param name="log">Tagged pickup.</param>
 /// <param name="clock">The time.</param>
-public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<string> newQueueId, MailLog log, TimeProvider clock)
+public sealed class PickupService(PickupOptions options, IMaildrop maildrop, ICleanup cleanup, Func<string> newQueueId, MailLog log, TimeProvider clock)
 {
     /// <summary>As many files at once as one disk sync is worth sharing for.</summary>
     private const int AtOnce = 32;
@@ -28,7 +30,6 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
     /// <summary>Files that were refused for good and could not be removed or must be kept; more are simply tried again.</summary>
     private const int RememberedLimit = 1000;
 
-    private readonly MaildropDirectory _maildrop = new(options.MaildropDirectory, log);
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
 
@@ -61,7 +62,7 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
     public async Task<int> TakeAllAsync(CancellationToken cancellationToken)
     {
         int removed = 0;
-        foreach (MaildropEntry[] batch in _maildrop.Ready().Where(entry => !_refused.Contains(entry.Key)).Chunk(AtOnce))
+        foreach (MaildropEntry[] batch in maildrop.Ready().Where(entry => !_refused.Contains(entry.Key)).Chunk(AtOnce))
         {
             bool[] gone = await Task.WhenAll(batch.Select(entry => TakeAsync(entry, cancellationToken)));
             removed += gone.Count(static one => one);
@@ -88,8 +89,8 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
     {
         try
         {
-            await using FileStream? file = _maildrop.Open(entry);
-            return file is not null && await TakeAsync(entry, file, cancellationToken) && _maildrop.Remove(entry);
+            await using Stream? file = maildrop.Open(entry);
+            return file is not null && await TakeAsync(entry, file, cancellationToken) && maildrop.Remove(entry);
         }
         catch (IOException failure)
         {
@@ -98,7 +99,7 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
         }
     }
 
-    private async ValueTask<bool> TakeAsync(MaildropEntry entry, FileStream file, CancellationToken cancellationToken)
+    private async ValueTask<bool> TakeAsync(MaildropEntry entry, Stream file, CancellationToken cancellationToken)
     {
         uint uid = entry.Status.Uid;
         var reader = new RecordReader(file, options.LineLengthLimit);
@@ -186,7 +187,7 @@ public sealed class PickupService(PickupOptions options, ICleanup cleanup, Func<
     };
 
     /// <summary>The second reading: the content's records become lines ended by CRLF.</summary>
-    private async ValueTask<bool> CopyContentAsync(FileStream file, ICleanupMessage queued, string received, CancellationToken cancellationToken)
+    private async ValueTask<bool> CopyContentAsync(Stream file, ICleanupMessage queued, string received, CancellationToken cancellationToken)
     {
         var reader = new RecordReader(file, options.LineLengthLimit);
         var lines = new ContentLines(queued, options.ReplaceStrayCrLf);

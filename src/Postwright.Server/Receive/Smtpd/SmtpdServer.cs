@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Postwright.Core.Seams;
 
 namespace Postwright.Server.Receive.Smtpd;
@@ -13,7 +12,10 @@ public sealed class SmtpdServer : IAsyncDisposable
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<SmtpdSession, bool> _sessions = new();
+    private readonly Lock _gate = new();
+
+    // In the order they came in: what is done to all of them is done in that order, in each run of a simulation.
+    private readonly LinkedList<SmtpdSession> _sessions = [];
     private readonly ITimer _timer;
     private int _lastNumber;
     private int _beating;
@@ -29,7 +31,16 @@ public sealed class SmtpdServer : IAsyncDisposable
     }
 
     /// <summary>Sessions that run.</summary>
-    public int SessionCount => _sessions.Count;
+    public int SessionCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _sessions.Count;
+            }
+        }
+    }
 
     internal ClientCounters Clients { get; }
 
@@ -41,7 +52,12 @@ public sealed class SmtpdServer : IAsyncDisposable
     {
         int number = Interlocked.Increment(ref _lastNumber) & 0x7fffff;
         SmtpdSession session = new(connection, service, this, number == 0 ? 1 : number);
-        _sessions[session] = true;
+        LinkedListNode<SmtpdSession> place;
+        lock (_gate)
+        {
+            place = _sessions.AddLast(session);
+        }
+
         if (_stopping)
         {
             session.Stop();
@@ -58,7 +74,11 @@ public sealed class SmtpdServer : IAsyncDisposable
         }
         finally
         {
-            _sessions.TryRemove(session, out _);
+            lock (_gate)
+            {
+                _sessions.Remove(place);
+            }
+
             session.Dispose();
             await connection.DisposeAsync();
         }
@@ -69,18 +89,18 @@ public sealed class SmtpdServer : IAsyncDisposable
     public async Task StopAsync(TimeSpan patience)
     {
         _stopping = true;
-        foreach (SmtpdSession session in _sessions.Keys)
+        foreach (SmtpdSession session in Sessions())
         {
             session.Stop();
         }
 
         long start = _time.GetTimestamp();
-        while (!_sessions.IsEmpty && _time.GetElapsedTime(start) < patience)
+        while (SessionCount > 0 && _time.GetElapsedTime(start) < patience)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), _time);
         }
 
-        foreach (SmtpdSession session in _sessions.Keys)
+        foreach (SmtpdSession session in Sessions())
         {
             session.Cut();
         }
@@ -88,6 +108,15 @@ public sealed class SmtpdServer : IAsyncDisposable
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync() => await _timer.DisposeAsync();
+
+    // A copy: what is done to a session may end it at once.
+    private SmtpdSession[] Sessions()
+    {
+        lock (_gate)
+        {
+            return [.. _sessions];
+        }
+    }
 
     private void Beat()
     {
@@ -98,9 +127,9 @@ public sealed class SmtpdServer : IAsyncDisposable
         }
 
         long now = _time.GetTimestamp();
-        foreach (KeyValuePair<SmtpdSession, bool> session in _sessions)
+        foreach (SmtpdSession session in Sessions())
         {
-            session.Key.CheckDeadline(now);
+            session.CheckDeadline(now);
         }
 
         Clients.Forget();

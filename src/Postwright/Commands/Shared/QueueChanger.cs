@@ -6,6 +6,7 @@ using Postwright.Core.Records;
 using Postwright.Core.Seams;
 using Postwright.Server.Master.Control;
 using Postwright.Server.Queue.Spool;
+using Postwright.Server.Receive.Pickup;
 
 namespace Postwright.Commands.Shared;
 
@@ -127,7 +128,7 @@ internal static class QueueChanger
         public StoppedChanger(Spool? spool, string maildrop, MailLog log)
         {
             _spool = spool;
-            _maildrop = new MaildropListing(maildrop, log);
+            _maildrop = new MaildropListing(new MaildropDirectory(maildrop, log));
             _service = spool is null ? null : new ControlService(new StoppedQueueControl(spool), spool, _maildrop, static () => { });
         }
 

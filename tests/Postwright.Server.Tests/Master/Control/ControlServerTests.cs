@@ -7,6 +7,7 @@ using Postwright.Core.Records;
 using Postwright.Core.Seams;
 using Postwright.Server.Master.Control;
 using Postwright.Server.Queue;
+using Postwright.Server.Receive.Pickup;
 using Postwright.Testing.Logging;
 using Postwright.Testing.Queue;
 
@@ -134,7 +135,7 @@ public sealed class ControlServerTests : IAsyncDisposable
         INetwork network = new SocketNetwork(TimeProvider.System);
         var options = new ControlOptions { QueueDirectory = _root, OwnerUid = real ? Environment.IsPrivilegedProcess ? 0 : Owner() : 1, SetGidGroup = 7 };
         _running = ControlServer.Create(
-            options, real ? network : new NamedPeers(network, peer), new StoppedQueueControl(_store), _store, () => Interlocked.Increment(ref _woken), _log.For("master"), TimeProvider.System)
+            options, real ? network : new NamedPeers(network, peer), new StoppedQueueControl(_store), _store, new MaildropDirectory(Path.Combine(_root, "maildrop"), _log.For("master")), () => Interlocked.Increment(ref _woken), _log.For("master"), TimeProvider.System)
             .RunAsync(_stop.Token);
         Assert.False(_running.IsFaulted);
     }

@@ -19,8 +19,8 @@ public sealed class MaildropFixture : ICleanup, IDisposable
         Root = Directory.CreateTempSubdirectory("postwright-pickup-").FullName;
         Maildrop = Directory.CreateDirectory(Path.Combine(Root, "maildrop")).FullName;
         Pickup = new PickupService(
-            new PickupOptions { QueueDirectory = Root, MyHostName = "host.example.com", MailName = "Postfix", OwnerUid = uint.MaxValue },
-            this, () => $"QUEUEID{Interlocked.Increment(ref _queueIds)}", Log.For("pickup"), Clock);
+            new PickupOptions { MyHostName = "host.example.com", MailName = "Postfix", OwnerUid = uint.MaxValue },
+            new MaildropDirectory(Maildrop, Log.For("pickup")), this, () => $"QUEUEID{Interlocked.Increment(ref _queueIds)}", Log.For("pickup"), Clock);
     }
 
     public string Root { get; }
