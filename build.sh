@@ -12,7 +12,7 @@ usage: ./build.sh [COMMAND]
   demo                 start a server on 127.0.0.1:2525 in a throw-away directory, send a message through it
   test                 run every test; the last line is "N passed, N failed, N skipped"
   bench [ROW ...]      measure against the real Postfix (see bench/README.md)
-  crash [ROUNDS]       kill the server under load, and count that nothing accepted was lost
+  crash [ROUNDS]       kill the server under load: nothing accepted is lost, every duplicate has a cause
   install [DESTDIR]    as root: install programs, users, groups, directories, examples, systemd unit
   uninstall [DESTDIR]  as root: take them away again (configuration and mail stay)
 EOF
@@ -24,7 +24,7 @@ case "$command" in
     publish) exec build/publish.sh "$@" ;;
     demo | test | bench | crash | install | uninstall)
         script=build/$command.sh
-        case "$command" in bench) script=bench/run.sh ;; crash) script=tests/crash/run.sh ;; esac
+        case "$command" in bench) script=bench/run.sh ;; crash) script=tests/outside/run.sh; set -- crash "$@" ;; esac
         exec "$script" "$@" ;;
     -h | --help | help) usage ;;
     *) echo "build.sh: no such command: $command" >&2; usage >&2; exit 64 ;;

@@ -20,6 +20,9 @@ public static class AgentProcess
     // As many as the mail process has delivery threads, twice over.
     private const int Backlog = 256;
 
+    // Mail ends within three seconds; master kills what has not ended after four.
+    private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(3.5);
+
     /// <summary>Where mail finds the agent.</summary>
     public static string SocketPath(MailConfiguration configuration) => Path.Combine(configuration.GetString("queue_directory"), "private", "agent");
 
@@ -52,6 +55,8 @@ public static class AgentProcess
             server.Replace(Services(daemon.Configuration));
         }
 
+        // A delivery that is cut off here would be made again after the next start: mail, which ends too, gets its answers first.
+        await Task.WhenAny(server.UnusedAsync(), Task.Delay(FinishLimit, TimeProvider.System));
         return 0;
     }
 

@@ -22,7 +22,17 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
     private readonly HashSet<FrameSocket> _connections = [];
     private readonly CancellationTokenSource _stop = new();
     private AgentServices _services = services;
+    private TaskCompletionSource? _unused;
     private int _listener = -1;
+
+    /// <summary>Completes when no connection is open: mail has had every answer, and has ended.</summary>
+    public Task UnusedAsync()
+    {
+        lock (_lock)
+        {
+            return _connections.Count == 0 ? Task.CompletedTask : (_unused ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
 
     /// <summary>After a reload: requests that come from now on are delivered with these.</summary>
     public void Replace(AgentServices newServices) => Volatile.Write(ref _services, newServices);
@@ -128,6 +138,11 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
             {
                 _connections.Remove(connection);
                 connection.Dispose();
+                if (_connections.Count == 0)
+                {
+                    _unused?.TrySetResult();
+                    _unused = null;
+                }
             }
         }
     }
