@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a run: `cpu PID` prints the CPU seconds of a process and all its descendants, the finished ones included;
-`pss PID` prints their PSS in MB; `wait LOG COUNT SECONDS` waits until COUNT messages are logged as removed and prints the
-time of the last one; `sessions PORT COUNT SECONDS` holds COUNT sessions after EHLO; `disk DIR` prints synced 4 KiB writes a second."""
+`pss PID` prints their PSS in MB; `processes PID` prints each with its PSS, `pids PID` their numbers; `sessions PORT COUNT SECONDS` holds COUNT sessions after EHLO;
+`mute PORT` takes connections and says nothing, for an hour; `disk DIR` prints synced 4 KiB writes a second."""
 import os
 import socket
 import sys
@@ -48,22 +48,18 @@ def pss(pid):
     return total / 1024
 
 
-def wait(log, count, seconds):
-    deadline, done, rest = time.time() + seconds, 0, b""
-    with open(log, "rb") as lines:
-        while time.time() < deadline:
-            data = lines.read()
-            if data:
-                data = rest + data
-                cut = data.rfind(b"\n") + 1
-                done += data[:cut].count(b": removed\n")
-                rest = data[cut:]
-                if done >= count:
-                    return time.time()
-            else:
-                time.sleep(0.02)
-    print(f"only {done} of {count} messages were removed in {seconds} s", file=sys.stderr)
-    sys.exit(1)
+def processes(pid):
+    parts = []
+    for one in tree(pid):
+        try:
+            with open(f"/proc/{one}/cmdline", "rb") as line:
+                words = line.read().split(b"\0")
+            with open(f"/proc/{one}/smaps_rollup") as rollup:
+                size = sum(int(row.split()[1]) for row in rollup if row.startswith("Pss:"))
+            parts.append(f"{os.path.basename(words[0]).decode()} {words[1].decode() if len(words) > 1 else ''} {size / 1024:.1f} MB")
+        except OSError:
+            pass
+    return ", ".join(parts)
 
 
 def sessions(port, count, seconds):
@@ -76,6 +72,14 @@ def sessions(port, count, seconds):
         held.append(one)
     print("held", flush=True)
     time.sleep(seconds)
+
+
+def mute(port):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(1000)
+    time.sleep(3600)
 
 
 def disk(folder):
@@ -99,9 +103,13 @@ if verb == "cpu":
     print(cpu(int(sys.argv[2])))
 elif verb == "pss":
     print(f"{pss(int(sys.argv[2])):.0f}")
-elif verb == "wait":
-    print(wait(sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+elif verb == "processes":
+    print(processes(int(sys.argv[2])))
+elif verb == "pids":
+    print(*tree(int(sys.argv[2])))
 elif verb == "sessions":
     sessions(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+elif verb == "mute":
+    mute(int(sys.argv[2]))
 elif verb == "disk":
     disk(sys.argv[2])

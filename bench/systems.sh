@@ -3,6 +3,7 @@
 # start_system SYSTEM ROW DIR PORT SINK: a running system in DIR, listening on PORT.
 start_system() {
     local system=$1 row=$2 dir=$3 port=$4 sink=$5
+    running[$dir]="$system $dir"
     mkdir -p "$dir/etc" "$dir/queue" "$dir/data" "$dir/mail"
     chown nobody "$dir/mail"
     {
@@ -25,7 +26,12 @@ smtpd_client_connection_count_limit = 0
 message_size_limit = 20480000
 EOF
         case "$row" in
-            discard | single | large | idle) echo "relay_transport = discard:" ;;
+            # Chosen by recipient: discarded, relayed, or for a destination that nothing answers at (DEAD_PORT).
+            dead)
+                echo "relay_domains = example.net, discard.example, dead.example"
+                echo "transport_maps = inline:{{example.net=smtp:[127.0.0.1]:$sink}, {discard.example=discard:}, {dead.example=smtp:[127.0.0.1]:$DEAD_PORT}}"
+                ;;
+            discard | single | large | idle | latency) echo "relay_transport = discard:" ;;
             relay) echo "relay_transport = smtp:[127.0.0.1]:$sink" ;;
             maildir)
                 cat <<EOF
@@ -101,6 +107,7 @@ EOF
 
 stop_system() {
     local system=$1 dir=$2
+    unset "running[$dir]"
     case "$system" in
         postfix*) /usr/sbin/postfix -c "$dir/etc" stop >/dev/null 2>&1 ;;
         postwright*) "$sbin/postfix" -c "$dir/etc" stop >/dev/null 2>&1 ;;
