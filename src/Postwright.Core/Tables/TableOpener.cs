@@ -2,6 +2,7 @@ using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables.BerkeleyDb;
 using Postwright.Core.Tables.Patterns;
+using Postwright.Core.Tables.Remote;
 
 namespace Postwright.Core.Tables;
 
@@ -29,7 +30,7 @@ internal enum TableUse
 // with Postfix's reason, which daemons log and tools end with.
 
 /// <summary>Makes tables from <c>type:name</c>.</summary>
-internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, bool allowsSubstitution = true)
+internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, bool allowsSubstitution = true, RemoteTables? remote = null)
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
@@ -54,10 +55,10 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     /// <summary>Postfix's types that are none of ours: whoever names one is told what there is.</summary>
     private static readonly string[] NotYet =
     [
-        "cdb", "dbm", "internal", "ldap", "lmdb", "memcache", "mongodb", "mysql", "nis", "nisplus", "pgsql", "sdbm", "socketmap", "sqlite", "tcp",
+        "cdb", "dbm", "internal", "ldap", "lmdb", "memcache", "mongodb", "mysql", "nis", "nisplus", "pgsql", "sdbm", "sqlite",
     ];
 
-    public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys];
+    public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys.Concat(RemoteTypes.Names).Order(StringComparer.Ordinal)];
 
     public MailLog Log => log;
 
@@ -85,10 +86,15 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
 
         string type = name[..colon];
         string rest = name[(colon + 1)..];
+        if (RemoteTypes.Names.Contains(type))
+        {
+            return remote?.Open(this, name, type, rest) ?? Unavailable(name, $"{name}: tables on servers cannot be used here");
+        }
+
         return Types.TryGetValue(type, out Func<TableOpener, string, string, ILookupTable>? open)
             ? open(this, name, rest)
             : Unavailable(name, NotYet.Contains(type)
-                ? $"unsupported dictionary type: {type} (supported: {string.Join(' ', Types.Keys)})"
+                ? $"unsupported dictionary type: {type} (supported: {string.Join(' ', SupportedTypes)})"
                 : $"unsupported dictionary type: {type}");
     }
 

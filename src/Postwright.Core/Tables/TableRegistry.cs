@@ -1,5 +1,6 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Core.Tables.Remote;
 
 namespace Postwright.Core.Tables;
 
@@ -21,12 +22,13 @@ public sealed class TableRegistry : IDisposable
     /// <param name="time">Says when to look whether a file has changed.</param>
     /// <param name="host">For <c>unix:passwd.byname</c> and <c>unix:group.byname</c>, which are unavailable without.</param>
     /// <param name="chance">For <c>randmap:</c>; the system's when left out.</param>
-    public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null)
+    /// <param name="remote">For tables on servers, which are unavailable without.</param>
+    public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null)
     {
         Log = log;
         chance ??= new SystemChance();
-        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon);
-        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: false);
+        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: true, remote);
+        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: false, remote);
     }
 
     /// <summary>Where tables warn.</summary>

@@ -1,6 +1,7 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Tables;
+using Postwright.Core.Tables.Remote;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Deliver;
 using Postwright.Server.Deliver.Smtp;
@@ -30,7 +31,7 @@ internal sealed class MailGeneration
     {
         Configuration = configuration;
         Log = new MailLog(parts.LogSink, configuration.GetString("syslog_name") + "/master", parts.ProcessNumber);
-        TableRegistry tables = new(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance);
+        TableRegistry tables = new(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance, new RemoteTables(configuration));
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
         Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));

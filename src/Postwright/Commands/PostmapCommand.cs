@@ -5,6 +5,7 @@ using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
 using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Remote;
 
 namespace Postwright.Commands;
 
@@ -62,7 +63,7 @@ internal sealed class PostmapCommand
     {
         _options.Parse(arguments);
         _configuration = LoadConfiguration();
-        _opener = new TableOpener(_log, TimeProvider.System, new SystemHost(TimeProvider.System), new SystemChance(), QueryUse());
+        _opener = new TableOpener(_log, TimeProvider.System, new SystemHost(TimeProvider.System), new SystemChance(), QueryUse(), remote: new RemoteTables(_configuration));
         string[] tables = [.. _options.Tables.Select(WithType)];
         if (_options.DeleteKey is { } deleteKey)
         {

@@ -2,6 +2,7 @@ using System.Net;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Tables;
+using Postwright.Core.Tables.Remote;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue;
 using Postwright.Server.Receive.Smtpd;
@@ -27,7 +28,7 @@ internal sealed class SmtpdRig : IAsyncDisposable
     {
         Time = time ?? TimeProvider.System;
         MailConfiguration configuration = Configure(settings);
-        _tables = new TableRegistry(Log.For("smtpd"), Time);
+        _tables = new TableRegistry(Log.For("smtpd"), Time, remote: new RemoteTables(configuration));
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
         AddressResolver resolver = new(ResolverOptions.From(configuration, _tables), rewriter, Log.For("smtpd"));
         Queue = new NotedQueue();

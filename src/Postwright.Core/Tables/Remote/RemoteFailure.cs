@@ -1,0 +1,13 @@
+namespace Postwright.Core.Tables.Remote;
+
+/// <summary>
+/// A server that cannot be reached, speaks another protocol, or says that it failed. Thrown by the protocol readers and caught
+/// at one door, <see cref="RemotePool{TConnection}"/>, which turns it into a temporary error: no caller of a table sees it.
+/// </summary>
+/// <param name="message">For the log; without the table's name.</param>
+/// <param name="usable">True when the connection is still in step: the server said no, and can be asked again.</param>
+internal sealed class RemoteFailure(string message, bool usable = false) : Exception(message)
+{
+    /// <summary>The connection is still in step.</summary>
+    public bool ConnectionIsUsable => usable;
+}

@@ -1,0 +1,94 @@
+using Postwright.Core.Configuration;
+
+namespace Postwright.Core.Tables.Remote;
+
+// The types that are asked over a network, apart from the local ones: a program that must not ask anybody (the privileged
+// agent, the set-gid tools) opens its tables without this class, and then does not even contain the code.
+
+/// <summary>Opens remote tables.</summary>
+public sealed class RemoteTables
+{
+    private static readonly Dictionary<string, Func<RemoteTableSource, ILookupTable>> Types = new(StringComparer.Ordinal)
+    {
+        ["socketmap"] = SocketmapTable.Open,
+        ["tcp"] = TcpTable.Open,
+    };
+
+    /// <summary>Types without any proof of who answers: Postfix refuses them for commands, files and identities.</summary>
+    private static readonly string[] Unauthenticated = ["http", "memcache", "redis", "socketmap", "tcp"];
+
+    private readonly MailConfiguration _configuration;
+    private TableRegistry? _lists;
+
+    /// <summary>Tables under a configuration.</summary>
+    /// <param name="configuration">main.cf: limits, and the settings of tables that are named there.</param>
+    public RemoteTables(MailConfiguration configuration)
+    {
+        _configuration = configuration;
+        Open = OpenTable;
+    }
+
+    /// <summary>
+    /// Opens a table by its name, its type and the rest of its name; what cannot be opened is an unavailable table with the
+    /// reason. A delegate, so that only a program that makes one of these contains what it refers to.
+    /// </summary>
+    internal Func<TableOpener, string, string, string, ILookupTable> Open { get; }
+
+    private ILookupTable OpenTable(TableOpener opener, string name, string type, string rest)
+    {
+        if (!opener.AllowsSubstitution && Unauthenticated.Contains(type))
+        {
+            return opener.Unavailable(name, $"{name} map is not allowed for security-sensitive data");
+        }
+
+        if (!RemoteOptions.TryParse(rest, out string plain, out RemoteOptions options, out string? error))
+        {
+            return opener.Unavailable(name, $"{name}: {error}");
+        }
+
+        var source = new RemoteTableSource
+        {
+            Name = name,
+            Type = type,
+            Rest = plain,
+            Options = options,
+            Folds = opener.Folds,
+            Log = opener.Log,
+            Time = opener.Time,
+            Chance = opener.Chance,
+            Configuration = _configuration,
+            Lists = Lists(opener),
+        };
+        try
+        {
+            return Types[type](source);
+        }
+        catch (RemoteConfigurationException wrong)
+        {
+            return opener.Unavailable(name, wrong.Message);
+        }
+    }
+
+    private TableRegistry Lists(TableOpener opener)
+    {
+        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this);
+        TableRegistry? first = Interlocked.CompareExchange(ref _lists, fresh, null);
+        if (first is null)
+        {
+            return fresh;
+        }
+
+        fresh.Dispose();
+        return first;
+    }
+}
+
+/// <summary>The names of the types, apart from what they name: every program knows them.</summary>
+internal static class RemoteTypes
+{
+    /// <summary>In alphabetical order.</summary>
+    public static readonly string[] Names = ["socketmap", "tcp"];
+}
+
+/// <summary>A remote table's settings cannot be read; the message is for the administrator.</summary>
+internal sealed class RemoteConfigurationException(string message) : Exception(message);
