@@ -1,9 +1,8 @@
 # Sourced by run.sh: starts and stops the two systems on a private configuration each.
 
-# start_system SYSTEM ROW DIR PORT SINK: a running system in DIR, listening on PORT.
-start_system() {
+# write_configuration SYSTEM ROW DIR PORT SINK: main.cf, master.cf and the directories.
+write_configuration() {
     local system=$1 row=$2 dir=$3 port=$4 sink=$5
-    running[$dir]="$system $dir"
     mkdir -p "$dir/etc" "$dir/queue" "$dir/data" "$dir/mail"
     chown nobody "$dir/mail"
     {
@@ -85,6 +84,13 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 EOF
+}
+
+# start_system SYSTEM ROW DIR PORT SINK: a running system in DIR, listening on PORT.
+start_system() {
+    local system=$1 dir=$3 port=$4
+    running[$dir]="$system $dir"
+    write_configuration "$@"
     case "$system" in
         postfix*)
             chown postfix "$dir/data"
