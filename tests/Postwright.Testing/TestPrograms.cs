@@ -50,6 +50,7 @@ public static class TestPrograms
 
         string built = Path.Combine(ProjectRoot, "src/Postwright/bin/Release/net10.0/postwright");
         string links = System.IO.Directory.CreateTempSubdirectory("postwright-sbin-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => System.IO.Directory.Delete(links, recursive: true);
         File.CreateSymbolicLink(Path.Combine(links, "postwright"), built);
         return links;
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using Postwright.Protocol.Smtp;
+using Postwright.Testing;
 
 namespace Postwright.Protocol.Tests.Smtp;
 
@@ -23,20 +24,21 @@ public sealed class DataEncoderTests
 
     [Fact]
     public void Where_the_input_is_cut_makes_no_difference() =>
-        Gen.Select(Gen.Char[".ab\r\n"].Array[0, 60], Gen.Int[1, 7], Gen.Int[0, 6]).Sample((characters, cut, limit) =>
+        Gen.Select(Gen.Char[".ab\r\n"].Array[0, 60], Gen.Int[1, 7], Gen.Int[0, 6]).Try(input =>
         {
+            (char[] characters, int cut, int limit) = input;
             string content = new string(characters).Replace("\r", "", StringComparison.Ordinal).Replace("\n", "\r\n", StringComparison.Ordinal);
             int lineLimit = limit < 3 ? 0 : limit;
             return Encode(content, lineLimit, cut) == Encode(content, lineLimit, int.MaxValue) || (lineLimit > 0 && Unbroken(Encode(content, lineLimit, cut)) == Unbroken(Encode(content, lineLimit, int.MaxValue)));
-        }, iter: 2000);
+        }, count: 2000);
 
     [Fact]
     public void No_content_line_can_be_taken_for_the_end() =>
-        Gen.Char[".a\n"].Array[0, 40].Sample(characters =>
+        Gen.Char[".a\n"].Array[0, 40].Try(characters =>
         {
             string encoded = Encode(new string(characters).Replace("\n", "\r\n", StringComparison.Ordinal), 998, 3);
             return ("\r\n" + encoded).IndexOf("\r\n.\r\n", StringComparison.Ordinal) == encoded.Length - 3;
-        }, iter: 2000);
+        }, count: 2000);
 
     // A line cut between CR and LF may be broken one byte earlier; what a reader unfolds is the same.
     private static string Unbroken(string text) => text.Replace("\r\n ", "", StringComparison.Ordinal);

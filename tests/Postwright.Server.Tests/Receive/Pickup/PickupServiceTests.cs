@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Postwright.Core.Records;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue;
+using Postwright.Testing;
 
 namespace Postwright.Server.Tests.Receive.Pickup;
 
@@ -178,12 +179,9 @@ public sealed class PickupServiceTests : IDisposable
         await UntilTakenAsync(1);
 
         _maildrop.DropMessage("FORGOTTEN2");
-        while (_maildrop.FilesLeft.Length > 0)
-        {
-            // The timer may not be set yet: small steps until it has fired.
-            _maildrop.Clock.Advance(TimeSpan.FromSeconds(20));
-            await Task.Delay(5, Cancellation);
-        }
+
+        // The timer may not be set yet: small steps until it has fired.
+        await Until.True(_maildrop.Clock, TimeSpan.FromSeconds(20), () => _maildrop.FilesLeft.Length == 0);
 
         await stop.CancelAsync();
         await running;
