@@ -116,26 +116,7 @@ public sealed class PostfixInstance : IAsyncDisposable
             }
         }
 
-        master.Append("""
-            pickup unix n - n 60 1 pickup
-            cleanup unix n - n - 0 cleanup
-            qmgr unix n - n 300 1 qmgr
-            rewrite unix - - n - - trivial-rewrite
-            bounce unix - - n - 0 bounce
-            defer unix - - n - 0 bounce
-            trace unix - - n - 0 bounce
-            verify unix - - n - 1 verify
-            flush unix n - n 1000? 0 flush
-            proxymap unix - - n - - proxymap
-            smtp unix - - n - - smtp
-            showq unix n - n - - showq
-            error unix - - n - - error
-            retry unix - - n - - error
-            discard unix - - n - - discard
-            anvil unix - - n - 1 anvil
-            postlog unix-dgram n - n - 1 postlogd
-
-            """);
+        master.Append(PostfixRows.Inside);
         await File.WriteAllTextAsync(Path.Combine(ConfigDirectory, "master.cf"), master.ToString());
     }
 }

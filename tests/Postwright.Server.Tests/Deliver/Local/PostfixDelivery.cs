@@ -64,25 +64,7 @@ internal sealed partial class PostfixDelivery : IAsyncDisposable
             biff = no
             {mainCf}
             """);
-        await File.WriteAllTextAsync(root + "/etc/master.cf", $"""
-            127.0.0.1:{instance._port} inet n - n - - smtpd
-            pickup unix n - n 60 1 pickup
-            cleanup unix n - n - 0 cleanup
-            qmgr unix n - n 300 1 qmgr
-            rewrite unix - - n - - trivial-rewrite
-            bounce unix - - n - 0 bounce
-            defer unix - - n - 0 bounce
-            trace unix - - n - 0 bounce
-            flush unix n - n 1000? 0 flush
-            proxymap unix - - n - - proxymap
-            error unix - - n - - error
-            retry unix - - n - - error
-            local unix - n n - - local
-            virtual unix - n n - - virtual
-            anvil unix - - n - 1 anvil
-            postlog unix-dgram n - n - 1 postlogd
-
-            """);
+        await File.WriteAllTextAsync(root + "/etc/master.cf", $"127.0.0.1:{instance._port} inet n - n - - smtpd\n{PostfixRows.Inside}");
         await File.WriteAllTextAsync(root + "/aliases", aliases);
         CommandRun built = await CommandRun.RunAsync("/usr/sbin/postalias", ["-c", root + "/etc", $"hash:{root}/aliases"]);
         Assert.True(built.ExitStatus == 0, built.Error);
