@@ -49,17 +49,14 @@ internal sealed class DerivedDefaults(MailConfiguration configuration, Lazy<Host
     /// <summary>The addresses that inet_interfaces and inet_protocols select.</summary>
     internal IReadOnlyList<InterfaceAddress> OwnAddresses()
     {
-        IReadOnlyList<string> protocols = configuration.GetList("inet_protocols");
-        bool all = protocols.Contains("all", StringComparer.OrdinalIgnoreCase);
-        bool v4 = all || protocols.Contains("ipv4", StringComparer.OrdinalIgnoreCase);
-        bool v6 = all || protocols.Contains("ipv6", StringComparer.OrdinalIgnoreCase);
+        InetProtocols protocols = InetProtocols.From(configuration);
         var wanted = new HashSet<IPAddress>();
         foreach (string element in configuration.GetList("inet_interfaces"))
         {
             wanted.UnionWith(Selected(element));
         }
 
-        return [.. facts.Value.Addresses.Where(a => (a.Address.AddressFamily == AddressFamily.InterNetwork ? v4 : v6) && wanted.Contains(a.Address))];
+        return [.. facts.Value.Addresses.Where(a => (a.Address.AddressFamily == AddressFamily.InterNetwork ? protocols.Ipv4 : protocols.Ipv6) && wanted.Contains(a.Address))];
     }
 
     private IEnumerable<IPAddress> Selected(string element) => element.ToLowerInvariant() switch

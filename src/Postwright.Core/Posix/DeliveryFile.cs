@@ -118,13 +118,13 @@ public static partial class DeliveryFile
     public static int ChangeMode(int descriptor, uint mode) => Result(fchmod(descriptor, mode));
 
     /// <summary>Facts of a path, following links.</summary>
-    public static int Stat(string path, out FileFacts facts) => Facts(CurrentDirectory, path, 0, out facts);
+    public static int Stat(string path, out FileFacts facts) => Facts(Statx.Of(path, out Statx raw), raw, out facts);
 
     /// <summary>Facts of a path, not following a link in its last part.</summary>
-    public static int LinkStat(string path, out FileFacts facts) => Facts(CurrentDirectory, path, 0x100, out facts);
+    public static int LinkStat(string path, out FileFacts facts) => Facts(Statx.OfLink(path, out Statx raw), raw, out facts);
 
     /// <summary>Facts of an open file.</summary>
-    public static int Stat(int descriptor, out FileFacts facts) => Facts(descriptor, "", 0x1000, out facts);
+    public static int Stat(int descriptor, out FileFacts facts) => Facts(Statx.Of(descriptor, out Statx raw), raw, out facts);
 
     /// <summary>A whole small file; larger than <paramref name="limit"/> is EFBIG.</summary>
     public static int ReadAll(int descriptor, int limit, out string text)
@@ -172,41 +172,13 @@ public static partial class DeliveryFile
         return result;
     }
 
-    private static unsafe int Facts(int directory, string path, int flags, out FileFacts facts)
+    private static int Facts(int result, Statx raw, out FileFacts facts)
     {
-        StatxBuffer raw;
-        int result = Result(statx(directory, path, flags, 0x7FF, &raw));
-        ulong device = ((ulong)(raw.DeviceMajor & 0xFFFFF000) << 32) | ((ulong)(raw.DeviceMajor & 0xFFF) << 8)
-            | ((ulong)(raw.DeviceMinor & 0xFFFFFF00) << 12) | (raw.DeviceMinor & 0xFFu);
-        facts = result < 0 ? default : new FileFacts(raw.Mode, raw.Uid, raw.Gid, raw.Links, (long)raw.Size, raw.Inode, device, raw.ChangedAt);
+        facts = result < 0 ? default : new FileFacts(raw.Mode, raw.Uid, raw.Gid, raw.Links, raw.Size, raw.Inode, raw.Device, raw.ChangedSeconds);
         return result;
     }
 
     private const int CurrentDirectory = -100;
-
-    // struct statx of linux/stat.h: the same on every architecture, which struct stat is not.
-    [StructLayout(LayoutKind.Explicit, Size = 256)]
-    private struct StatxBuffer
-    {
-        [FieldOffset(16)]
-        public uint Links;
-        [FieldOffset(20)]
-        public uint Uid;
-        [FieldOffset(24)]
-        public uint Gid;
-        [FieldOffset(28)]
-        public ushort Mode;
-        [FieldOffset(32)]
-        public ulong Inode;
-        [FieldOffset(40)]
-        public ulong Size;
-        [FieldOffset(96)]
-        public long ChangedAt;
-        [FieldOffset(136)]
-        public uint DeviceMajor;
-        [FieldOffset(140)]
-        public uint DeviceMinor;
-    }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags, uint mode);
@@ -249,7 +221,4 @@ public static partial class DeliveryFile
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fchmod(int descriptor, uint mode);
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial int statx(int directory, string path, int flags, uint mask, StatxBuffer* buffer);
 }

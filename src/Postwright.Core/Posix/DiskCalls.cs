@@ -57,9 +57,6 @@ internal static unsafe partial class DiskCalls
     [LibraryImport("libc", EntryPoint = "statvfs", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int FileSystem(string path, ulong* buffer);
 
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Status(int directory, string path, int flags, uint mask, uint* buffer);
-
     [LibraryImport("libc", EntryPoint = "fchown", SetLastError = true)]
     public static partial int ChangeOwner(SafeFileHandle file, uint uid, uint gid);
 

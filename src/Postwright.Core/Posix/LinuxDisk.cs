@@ -143,13 +143,10 @@ public sealed class LinuxDisk : IDisk
         }
     }
 
-    private static unsafe bool TryGetOwner(string path, out uint uid, out uint gid)
+    private static bool TryGetOwner(string path, out uint uid, out uint gid)
     {
-        // struct statx: stx_uid and stx_gid are the words at 20 and 24; mask STATX_UID | STATX_GID.
-        const int CurrentDirectory = -100;
-        uint* buffer = stackalloc uint[64];
-        bool found = DiskCalls.Status(CurrentDirectory, path, 0, 0x18, buffer) == 0;
-        (uid, gid) = found ? (buffer[5], buffer[6]) : (0, 0);
+        bool found = Statx.Of(path, out Statx facts) == 0;
+        (uid, gid) = (facts.Uid, facts.Gid);
         return found;
     }
 

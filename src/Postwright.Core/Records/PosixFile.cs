@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Records;
 
@@ -35,22 +36,16 @@ internal static partial class PosixFile
     internal const int FileTooBig = 27;
     internal const int NoSpace = 28;
 
-    private const int AtEmptyPath = 0x1000;
-    private const int AtSymlinkNoFollow = 0x100;
-    private const int AtWorkingDirectory = -100;
-    private const uint BasicStats = 0x7ff;
-    private const int StatusBytes = 256;
-
     /// <summary>open(2): for reading, not through a link, not waiting for a pipe's other end. Negative: minus the error number.</summary>
     internal static int OpenForRead(string path) => Checked(Open(path, 0x20000 | 0x800 | 0x80000, 0));
 
     /// <summary>open(2): a new file for reading and writing. Negative: minus the error number.</summary>
     internal static int CreateNew(string path, uint mode) => Checked(Open(path, 0x2 | 0x40 | 0x80 | 0x80000, mode));
 
-    internal static int TryStatus(int descriptor, out FileStatus status) => Stat(descriptor, "", AtEmptyPath, out status);
+    internal static int TryStatus(int descriptor, out FileStatus status) => Status(Statx.Of(descriptor, out Statx raw), raw, out status);
 
     /// <summary>The file itself, not what it links to.</summary>
-    internal static int TryStatus(string path, out FileStatus status) => Stat(AtWorkingDirectory, path, AtSymlinkNoFollow, out status);
+    internal static int TryStatus(string path, out FileStatus status) => Status(Statx.OfLink(path, out Statx raw), raw, out status);
 
     internal static int Sync(int descriptor) => Checked(FSync(descriptor));
 
@@ -65,34 +60,14 @@ internal static partial class PosixFile
 
     private static int Checked(int result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
 
-    private static int Stat(int directory, string path, int flags, out FileStatus status)
+    private static int Status(int result, Statx raw, out FileStatus status)
     {
-        Span<byte> raw = stackalloc byte[StatusBytes];
-        int result;
-        unsafe
-        {
-            fixed (byte* buffer = raw)
-            {
-                result = Checked(StatX(directory, path, flags, BasicStats, buffer));
-            }
-        }
-
-        status = new FileStatus(
-            MemoryMarshal.Read<ushort>(raw[28..]),
-            MemoryMarshal.Read<uint>(raw[16..]),
-            MemoryMarshal.Read<uint>(raw[20..]),
-            MemoryMarshal.Read<uint>(raw[24..]),
-            MemoryMarshal.Read<ulong>(raw[32..]),
-            MemoryMarshal.Read<long>(raw[40..]),
-            MemoryMarshal.Read<long>(raw[112..]));
+        status = new FileStatus(raw.Mode, raw.Links, raw.Uid, raw.Gid, raw.Inode, raw.Size, raw.ModifiedSeconds);
         return result;
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags, uint mode);
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial int StatX(int directory, string path, int flags, uint mask, byte* buffer);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int FSync(int descriptor);

@@ -6,9 +6,6 @@ namespace Postwright.Core.Tables;
 /// <summary>The few libc calls that tables need beyond .NET's own.</summary>
 internal static partial class Libc
 {
-    public const int CurrentDirectory = -100;
-    public const int EmptyPath = 0x1000;
-    public const uint BasicStats = 0x7ff;
     public const int ReadOnly = 0;
     public const int ReadWrite = 2;
     public const int CreateNew = 0xc0;
@@ -20,9 +17,6 @@ internal static partial class Libc
     public const int WouldBlock = 11;
     public const int Interrupted = 4;
     public const int NoSuchFile = 2;
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Statx(int folder, string path, int flags, uint mask, ref Statx result);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(SafeHandle file, int operation);

@@ -1,24 +1,17 @@
-using System.Runtime.InteropServices;
+using Postwright.Core.Posix;
 
 namespace Postwright.Server.Master;
 
 #pragma warning disable RS0030 // A process that no simulation composes.
 
-/// <summary>Owner, group and mode of a file, by statx, which has one layout on every machine. Links are followed.</summary>
-public readonly unsafe partial record struct FileFacts(uint User, uint Group, UnixFileMode Mode)
+/// <summary>Owner, group and mode of a file, by statx. Links are followed.</summary>
+public readonly record struct FileFacts(uint User, uint Group, UnixFileMode Mode)
 {
-    private const int WorkingDirectory = -100;
-    private const uint ModeUserAndGroup = 0x2 | 0x8 | 0x10;
-
     /// <summary>Asks for them; false if there is no such file, or it cannot be seen.</summary>
     public static bool TryRead(string path, out FileFacts facts)
     {
-        // struct statx: mask, blksize, attributes (8), nlink, uid at 20, gid at 24, mode at 28; 256 bytes in all.
-        byte* buffer = stackalloc byte[256];
-        bool found = StatX(WorkingDirectory, path, 0, ModeUserAndGroup, buffer) == 0;
-        facts = found
-            ? new FileFacts(*(uint*)(buffer + 20), *(uint*)(buffer + 24), (UnixFileMode)(*(ushort*)(buffer + 28) & 0xfff))
-            : default;
+        bool found = Statx.Of(path, out Statx raw) == 0;
+        facts = found ? new FileFacts(raw.Uid, raw.Gid, (UnixFileMode)(raw.Mode & 0xfff)) : default;
         return found;
     }
 
@@ -44,7 +37,4 @@ public readonly unsafe partial record struct FileFacts(uint User, uint Group, Un
 
         return false;
     }
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int StatX(int directory, string path, int flags, uint mask, byte* buffer);
 }

@@ -1,41 +1,19 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Postwright.Core.Configuration;
 using Postwright.Core.Posix;
 
 namespace Postwright.Server.Master;
 
 /// <summary>What main.cf says about where to listen.</summary>
 /// <param name="Interfaces"><c>inet_interfaces</c>: all, loopback-only, names and addresses.</param>
-/// <param name="Ipv4">Whether <c>inet_protocols</c> allows IPv4.</param>
-/// <param name="Ipv6">Whether it allows IPv6, and this machine has it.</param>
-public sealed record InterfaceOptions(IReadOnlyList<string> Interfaces, bool Ipv4, bool Ipv6)
+/// <param name="Protocols"><c>inet_protocols</c>, as far as this machine has them.</param>
+public sealed record InterfaceOptions(IReadOnlyList<string> Interfaces, InetProtocols Protocols)
 {
-    /// <summary>Reads <c>inet_protocols</c>: all, ipv4, ipv6 in any combination; null if a word is none of these.</summary>
-    public static InterfaceOptions? From(IReadOnlyList<string> interfaces, IReadOnlyList<string> protocols)
-    {
-        bool four = false;
-        bool six = false;
-        foreach (string protocol in protocols)
-        {
-            switch (protocol)
-            {
-                case "all":
-                    four = six = true;
-                    break;
-                case "ipv4":
-                    four = true;
-                    break;
-                case "ipv6":
-                    six = true;
-                    break;
-                default:
-                    return null;
-            }
-        }
-
-        return four || six ? new InterfaceOptions(interfaces, four, six && Socket.OSSupportsIPv6) : null;
-    }
+    /// <summary>Reads both; null if a word of <c>inet_protocols</c> is unknown.</summary>
+    public static InterfaceOptions? From(IReadOnlyList<string> interfaces, IReadOnlyList<string> protocols) =>
+        InetProtocols.TryParse(protocols, out InetProtocols parsed) ? new InterfaceOptions(interfaces, parsed.OfThisMachine) : null;
 }
 
 /// <summary>
@@ -148,6 +126,6 @@ public static class InetService
             "loopback-only" => [IPAddress.Loopback, IPAddress.IPv6Loopback],
             _ => IPAddress.TryParse(name.Trim('[', ']'), out IPAddress? address) ? [address] : resolve(name),
         };
-        return [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetwork ? options.Ipv4 : options.Ipv6)];
+        return [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetwork ? options.Protocols.Ipv4 : options.Protocols.Ipv6)];
     }
 }

@@ -1,11 +1,12 @@
 using System.Net;
+using Postwright.Core.Configuration;
 using Postwright.Server.Master;
 
 namespace Postwright.Server.Tests.Master;
 
 public sealed class InetServiceTests
 {
-    private static readonly InterfaceOptions All = new(["all"], true, true);
+    private static readonly InterfaceOptions All = new(["all"], new InetProtocols(true, true));
 
     [Theory]
     [InlineData("smtp", "0.0.0.0:25 [::]:25")]
@@ -34,7 +35,7 @@ public sealed class InetServiceTests
     [Fact]
     public void Loopback_only_and_a_protocol_narrow_the_addresses()
     {
-        Assert.Equal("127.0.0.1:25", string.Join(' ', InetService.Resolve("25", new(["loopback-only"], true, false), Hosts, out _)!));
+        Assert.Equal("127.0.0.1:25", string.Join(' ', InetService.Resolve("25", new(["loopback-only"], new InetProtocols(true, false)), Hosts, out _)!));
     }
 
     [Fact]
@@ -42,11 +43,21 @@ public sealed class InetServiceTests
     {
         Assert.Equal(
             "192.0.2.1:25 [2001:db8::1]:25",
-            string.Join(' ', InetService.Resolve("25", new(["mail.example", "192.0.2.1"], true, true), Hosts, out _)!));
+            string.Join(' ', InetService.Resolve("25", new(["mail.example", "192.0.2.1"], new InetProtocols(true, true)), Hosts, out _)!));
     }
 
     [Fact]
     public void An_unknown_protocol_word_is_an_error() => Assert.Null(InterfaceOptions.From(["all"], ["ipv5"]));
+
+    [Theory]
+    [InlineData("ALL", true, true)]
+    [InlineData("ipv6 IPv4", true, true)]
+    [InlineData("ipv6", false, true)]
+    public void Protocols_are_named_in_any_case_and_combination(string words, bool four, bool six)
+    {
+        Assert.True(InetProtocols.TryParse(words.Split(' '), out InetProtocols protocols));
+        Assert.Equal(new InetProtocols(four, six), protocols);
+    }
 
     private static IReadOnlyList<IPAddress> Hosts(string name) =>
         name == "mail.example" ? [IPAddress.Parse("192.0.2.1"), IPAddress.Parse("2001:db8::1")] : [];

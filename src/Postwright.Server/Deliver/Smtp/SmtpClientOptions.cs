@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Postwright.Core.Configuration;
 
 namespace Postwright.Server.Deliver.Smtp;
@@ -124,8 +123,7 @@ internal sealed record SmtpClientOptions
         string Text(string name) => configuration.GetString(prefix + name);
         bool Flag(string name) => configuration.GetBool(prefix + name);
         TimeSpan Time(string name) => configuration.GetTime(prefix + name);
-        IReadOnlyList<string> protocols = configuration.GetList("inet_protocols");
-        bool all = protocols.Contains("all");
+        InetProtocols protocols = InetProtocols.From(configuration).OfThisMachine;
         return new SmtpClientOptions
         {
             IsLmtp = isLmtp,
@@ -140,8 +138,8 @@ internal sealed record SmtpClientOptions
             SessionLimit = configuration.GetInt(prefix + "mx_session_limit"),
             RandomizeAddresses = Flag("randomize_addresses"),
             AddressPreference = Text("address_preference"),
-            UseIpv4 = all || protocols.Contains("ipv4"),
-            UseIpv6 = (all || protocols.Contains("ipv6")) && Socket.OSSupportsIPv6,
+            UseIpv4 = protocols.Ipv4,
+            UseIpv6 = protocols.Ipv6,
             NativeLookup = configuration.GetList(prefix + "host_lookup").Contains("native") || Text("dns_support_level") == "disabled",
             DnsLookup = configuration.GetList(prefix + "host_lookup").Contains("dns") && Text("dns_support_level") != "disabled",
             IgnoreMxLookupError = configuration.GetBool("ignore_mx_lookup_error"),

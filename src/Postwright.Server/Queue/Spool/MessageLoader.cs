@@ -26,35 +26,23 @@ internal static class MessageLoader
             return null;
         }
 
-        var reader = new RecordReader(buffer.AsSpan(bodyStart, place.Length - bodyStart));
+        var items = new RecordItems(buffer.AsSpan(bodyStart, place.Length - bodyStart));
         Envelope? envelope = null;
-        MessageSummary summary = default;
         MessageStatus? status = null;
         SharedBuffer? content = null;
-        while (!reader.AtEnd)
+        while (items.Next())
         {
-            switch ((RecordItem)reader.Byte())
+            switch (items.Kind)
             {
-                case RecordItem.Summary:
-                    summary = RecordFormat.ReadSummary(ref reader);
-                    break;
                 case RecordItem.Envelope:
-                    envelope = RecordFormat.ReadEnvelope(ref reader, queueId, summary);
-                    break;
-                case RecordItem.FileContent:
-                    reader.Number();
-                    reader.Number();
-                    break;
-                case RecordItem.Span:
-                    RecordFormat.ReadSpan(ref reader);
+                    envelope = items.Envelope(queueId);
                     break;
                 case RecordItem.Status:
-                    status = RecordFormat.ReadStatus(ref reader);
+                    status = items.Status;
                     break;
-                default:
-                    int length = (int)summary.Size;
+                case RecordItem.InlineContent:
+                    int length = (int)items.Summary.Size;
                     content = new SharedBuffer(buffer, place.Length - length, length);
-                    reader = default;
                     break;
             }
         }
@@ -64,14 +52,25 @@ internal static class MessageLoader
             ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        return envelope is null || reader.Failed ? null : new LoadedMessage(envelope, content, status);
+        return envelope is null || items.Failed ? null : new LoadedMessage(envelope, content, status);
     }
 
     /// <summary>The delays that a record holds; none if it is damaged, since they only say why a recipient waits.</summary>
     public static RecipientDelay[] LoadDelays(RecordPlace place, string queueId)
     {
         RecipientDelay[] delays = [];
-        Walk(place, queueId, (item, status, deferred, _) => delays = status?.Delays ?? deferred ?? delays);
+        byte[]? buffer = Read(place, queueId, null, out int bodyStart);
+        if (buffer is not null)
+        {
+            var items = new RecordItems(buffer.AsSpan(bodyStart, place.Length - bodyStart));
+            while (items.Next())
+            {
+                delays = items.Delays ?? delays;
+            }
+
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
         return delays;
     }
 
@@ -80,72 +79,26 @@ internal static class MessageLoader
     public static EnvelopeRecipient[]? LoadExpansion(RecordPlace place, string queueId, int firstIndex)
     {
         EnvelopeRecipient[]? recipients = null;
-        Walk(place, queueId, (item, status, _, expanded) =>
-        {
-            if (status is not null && status.FirstAdded == firstIndex && status.Added.Length > 0)
-            {
-                recipients = status.Added;
-            }
-            else if (item == RecordItem.Expanded && expanded.FirstIndex == firstIndex)
-            {
-                recipients = expanded.Into;
-            }
-        });
-        return recipients;
-    }
-
-    private static void Walk(
-        RecordPlace place,
-        string queueId,
-        Action<RecordItem, MessageStatus?, RecipientDelay[]?, (int Recipient, int FirstIndex, EnvelopeRecipient[] Into)> visit)
-    {
         byte[]? buffer = Read(place, queueId, null, out int bodyStart);
-        if (buffer is null)
+        if (buffer is not null)
         {
-            return;
-        }
-
-        var reader = new RecordReader(buffer.AsSpan(bodyStart, place.Length - bodyStart));
-        while (!reader.AtEnd)
-        {
-            var item = (RecordItem)reader.Byte();
-            switch (item)
+            var items = new RecordItems(buffer.AsSpan(bodyStart, place.Length - bodyStart));
+            while (items.Next())
             {
-                case RecordItem.Summary:
-                    RecordFormat.ReadSummary(ref reader);
-                    break;
-                case RecordItem.Envelope:
-                    RecordFormat.SkipEnvelope(ref reader);
-                    break;
-                case RecordItem.FileContent:
-                    reader.Number();
-                    reader.Number();
-                    break;
-                case RecordItem.Span:
-                    RecordFormat.ReadSpan(ref reader);
-                    break;
-                case RecordItem.Done:
-                    RecordFormat.ReadPositions(ref reader);
-                    break;
-                case RecordItem.Expanded:
-                    visit(item, null, null, RecordFormat.ReadExpanded(ref reader));
-                    break;
-                case RecordItem.Deferred:
-                    visit(item, null, RecordFormat.ReadDeferred(ref reader).Delays, default);
-                    break;
-                case RecordItem.Status:
-                    visit(item, RecordFormat.ReadStatus(ref reader), null, default);
-                    break;
-                case RecordItem.Expire:
-                    reader.Flag();
-                    break;
-                case RecordItem.InlineContent:
-                    reader = default;
-                    break;
+                if (items.Status is { Added.Length: > 0 } status && status.FirstAdded == firstIndex)
+                {
+                    recipients = status.Added;
+                }
+                else if (items.Kind == RecordItem.Expanded && items.Expanded.FirstIndex == firstIndex)
+                {
+                    recipients = items.Expanded.Into;
+                }
             }
+
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        ArrayPool<byte>.Shared.Return(buffer);
+        return recipients;
     }
 
     /// <summary>Reads a record into a rented buffer and checks it; null if it is not what was written.</summary>
