@@ -7,6 +7,12 @@ namespace Postwright.Core.Configuration;
 /// <param name="IsFatal">False for what Postfix only warns of.</param>
 public sealed record ConfigurationError(string File, int Line, string Text, bool IsFatal = true)
 {
+    /// <summary>postconf's words where they end it; start refuses more than postconf does.</summary>
+    internal string? PostconfFatal { get; init; }
+
+    /// <summary>postconf's words where it only warns.</summary>
+    internal string? PostconfWarning { get; init; }
+
     /// <summary>As a log line shows it: <c>file, line 3: text</c>.</summary>
     public override string ToString() => Line > 0 ? $"{File}, line {Line}: {Text}" : $"{File}: {Text}";
 }

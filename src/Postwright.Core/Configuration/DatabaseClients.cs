@@ -44,4 +44,22 @@ internal static class DatabaseClients
         settings = [];
         return false;
     }
+
+    /// <summary>What is wrong with a client's file, in Postfix's words: it cannot be read, or holds settings that the client does not have.</summary>
+    /// <param name="table">The whole <c>type:path</c>.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="settings">What the client reads.</param>
+    public static IEnumerable<string> CheckFile(string table, string path, IReadOnlyList<string> settings)
+    {
+        string type = table[..table.IndexOf(':', StringComparison.Ordinal)];
+        string? trouble = ConfigurationFile.Read(path, out string text);
+        if (trouble is not null)
+        {
+            return [$"open \"{type}\" configuration \"{path}\": {(Directory.Exists(path) ? "not a regular file" : trouble)}"];
+        }
+
+        return MainCf.Parse(text, path, []).Values
+            .Where(setting => !settings.Contains(setting.Name))
+            .Select(setting => $"{table}: unused parameter: {setting.Name}={setting.Value}");
+    }
 }

@@ -101,6 +101,12 @@ public sealed class MailConfiguration
     /// <summary>True when main.cf or an override sets the name, even to nothing.</summary>
     public bool IsSet(string name) => _settings.ContainsKey(name);
 
+    /// <summary>What no setting changes: it says what the program is.</summary>
+    internal static bool IsReadOnly(string name) => name is "process_id" or "process_name";
+
+    /// <summary>True for what is set and counts.</summary>
+    internal bool ShowsAsSet(string name) => IsSet(name) && !IsReadOnly(name);
+
     /// <summary>The value, references expanded; for a raw parameter the text as it stands.</summary>
     public string GetString(string name)
     {
@@ -190,15 +196,15 @@ public sealed class MailConfiguration
     /// <summary>The unexpanded value of any name for an expansion; null when it is neither set nor a parameter.</summary>
     internal string? LookUp(string name)
     {
-        if (name == "config_directory")
-        {
-            // Where the files were found counts, whatever they say themselves.
-            return ConfigDirectory;
-        }
-
-        if (_settings.TryGetValue(name, out Setting? setting))
+        if (_settings.TryGetValue(name, out Setting? setting) && !IsReadOnly(name))
         {
             return setting.Value;
+        }
+
+        if (name == "config_directory")
+        {
+            // Where the files were found, unless they say something else, as in Postfix.
+            return ConfigDirectory;
         }
 
         return ParameterTable.Find(name) is { } row ? DefaultOf(row) : null;

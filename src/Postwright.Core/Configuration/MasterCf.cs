@@ -29,11 +29,15 @@ public static class MasterCf
                 continue;
             }
 
-            var problems = new List<string>();
+            var problems = new List<Problem>();
             MasterService? service = ParseRow(line, file, problems);
-            foreach (string problem in problems)
+            foreach (Problem problem in problems)
             {
-                errors.Add(new ConfigurationError(file, line.Line, problem));
+                errors.Add(new ConfigurationError(file, line.Line, problem.Text)
+                {
+                    PostconfFatal = problem.Fatal,
+                    PostconfWarning = problem.Warning,
+                });
             }
 
             if (service is null)
@@ -52,23 +56,30 @@ public static class MasterCf
         return services;
     }
 
-    private static MasterService? ParseRow(LogicalLine line, string file, List<string> problems)
+    /// <summary>Something wrong in a row.</summary>
+    /// <param name="Text">What is wrong and what would be right.</param>
+    /// <param name="Fatal">postconf's words where they end it.</param>
+    /// <param name="Warning">postconf's words where it only warns.</param>
+    internal readonly record struct Problem(string Text, string? Fatal = null, string? Warning = null);
+
+    private static MasterService? ParseRow(LogicalLine line, string file, List<Problem> problems)
     {
         List<string> words = SplitWords(line.Text, problems);
         if (words.Count < Columns)
         {
-            problems.Add($"bad field count: the row has {words.Count} columns, \"{ColumnNames[words.Count]}\" is missing; a row is: service type private unpriv chroot wakeup maxproc command [arguments]");
+            problems.Add(new Problem(
+                $"bad field count: the row has {words.Count} columns, \"{ColumnNames[words.Count]}\" is missing; a row is: service type private unpriv chroot wakeup maxproc command [arguments]",
+                $"file {file}: line {line.Line}: bad field count"));
             return null;
         }
 
-        Validate(words, problems);
-        bool isRow = problems.Count == 0;
+        Validate(words, line.Text, problems);
         List<string> arguments = NormalizeArguments(words[Columns..]);
         var overrides = new List<KeyValuePair<string, string>>();
         ReadOverrides(arguments, overrides, problems);
 
-        // A row whose arguments are wrong is still a row to show and to edit.
-        return isRow ? new MasterService
+        // What postconf lets pass is still a row to show and to edit.
+        return problems.TrueForAll(problem => problem.Fatal is null) ? new MasterService
         {
             Name = words[0],
             Type = words[1],
@@ -113,44 +124,46 @@ public static class MasterCf
         return arguments;
     }
 
-    private static void Validate(List<string> words, List<string> problems)
+    private static void Validate(List<string> words, string row, List<Problem> problems)
     {
+        void Bad(string field, string value, string text) => problems.Add(new Problem(text, $"invalid {field} field \"{value}\" in \"{row}\""));
+
         if (words[1] is not ("inet" or "unix" or "fifo" or "pass" or "unix-dgram"))
         {
-            problems.Add($"bad transport type: \"{words[1]}\"; it must be inet, unix, fifo, pass or unix-dgram");
+            Bad("type", words[1], $"bad transport type: \"{words[1]}\"; it must be inet, unix, fifo, pass or unix-dgram");
         }
 
         for (int column = 2; column < 5; column++)
         {
             if (words[column] is not ("-" or "y" or "n"))
             {
-                problems.Add($"field \"{ColumnNames[column]}\": bad value: \"{words[column]}\"; it must be y, n or -");
+                Bad(ColumnNames[column], words[column], $"field \"{ColumnNames[column]}\": bad value: \"{words[column]}\"; it must be y, n or -");
             }
         }
 
         if (words[1] == "inet" && words[2] == "y")
         {
-            problems.Add("field \"private\": an inet service cannot be private; write n");
+            problems.Add(new Problem("field \"private\": an inet service cannot be private; write n"));
         }
 
         if (words[5] != "-" && !TimeValue.TryParse(words[5].TrimEnd('?'), 's', out _))
         {
-            problems.Add($"field \"wakeup\": bad value: \"{words[5]}\"; it must be a time in seconds, with ? behind it if the service may be absent, or -");
+            Bad("wakeup", words[5], $"field \"wakeup\": bad value: \"{words[5]}\"; it must be a time in seconds, with ? behind it if the service may be absent, or -");
         }
 
         if (words[6] != "-" && !int.TryParse(words[6], NumberStyles.None, CultureInfo.InvariantCulture, out _))
         {
-            problems.Add($"field \"maxproc\": bad value: \"{words[6]}\"; it must be a number, 0 for no limit, or -");
+            Bad("process_limit", words[6], $"field \"maxproc\": bad value: \"{words[6]}\"; it must be a number, 0 for no limit, or -");
         }
 
         if (words[7].Contains('/', StringComparison.Ordinal))
         {
-            problems.Add($"field \"command\": \"{words[7]}\" is a path; write the program's name alone");
+            problems.Add(new Problem($"field \"command\": \"{words[7]}\" is a path; write the program's name alone"));
         }
     }
 
     /// <summary>Splits a row into words; <c>{ a b }</c> is one word without its braces.</summary>
-    internal static List<string> SplitWords(string text, List<string> problems)
+    internal static List<string> SplitWords(string text, List<Problem> problems)
     {
         var words = new List<string>();
         int at = 0;
@@ -169,20 +182,24 @@ public static class MasterCf
                 end = MacroExpander.FindClosing(text, at);
                 if (end < 0)
                 {
-                    problems.Add($"missing '}}' in \"{text[at..]}\"");
+                    string missing = $"missing '}}' in \"{text[at..]}\"";
+                    problems.Add(new Problem(missing, Warning: missing));
                     words.Add(text[(at + 1)..].Trim());
                     return words;
                 }
 
                 words.Add(text[(at + 1)..end].Trim());
+                int open = at;
                 at = end + 1;
-                if (at < text.Length && !ConfigurationText.IsSpace(text[at]))
+                while (at < text.Length && !ConfigurationText.IsSpace(text[at]))
                 {
-                    problems.Add($"syntax error after '}}' in \"{text[(end - words[^1].Length)..]}\": put a blank there");
-                    while (at < text.Length && !ConfigurationText.IsSpace(text[at]))
-                    {
-                        at++;
-                    }
+                    at++;
+                }
+
+                if (at > end + 1)
+                {
+                    string after = $"syntax error after '}}' in \"{text[open..at]}\"";
+                    problems.Add(new Problem($"{after}: put a blank there", Warning: after));
                 }
 
                 continue;
@@ -201,7 +218,7 @@ public static class MasterCf
         return words;
     }
 
-    private static void ReadOverrides(List<string> arguments, List<KeyValuePair<string, string>> overrides, List<string> problems)
+    private static void ReadOverrides(List<string> arguments, List<KeyValuePair<string, string>> overrides, List<Problem> problems)
     {
         for (int i = 0; i < arguments.Count; i++)
         {
@@ -218,14 +235,14 @@ public static class MasterCf
 
             if (++i >= arguments.Count)
             {
-                problems.Add("the last -o has no setting behind it; write -o name=value");
+                problems.Add(new Problem("the last -o has no setting behind it; write -o name=value"));
                 break;
             }
 
             string setting = arguments[i];
             if (MainCf.SplitNameValue(setting, out string name, out string value) is { } trouble)
             {
-                problems.Add($"-o {setting}: {trouble}; write -o name=value, or -o {{ name = value }} where there are blanks");
+                problems.Add(new Problem($"-o {setting}: {trouble}; write -o name=value, or -o {{ name = value }} where there are blanks"));
                 continue;
             }
 

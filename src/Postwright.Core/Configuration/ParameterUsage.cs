@@ -17,6 +17,9 @@ internal sealed class ParameterUsage
     private readonly HashSet<(MasterService, string)> _usedMaster = [];
     private readonly HashSet<(string File, string Name)> _reported = [];
     private readonly List<(string File, string Name)> _undefined = [];
+    private readonly List<string> _failures = [];
+    private readonly List<string> _clientWarnings = [];
+    private readonly HashSet<string> _clientFiles = new(StringComparer.Ordinal);
 
     private ParameterUsage(MailConfiguration configuration)
     {
@@ -35,6 +38,12 @@ internal sealed class ParameterUsage
     /// <summary>Names referred to and set nowhere, with the file that refers to them.</summary>
     public IReadOnlyList<(string File, string Name)> Undefined => _undefined;
 
+    /// <summary>Syntax errors and endless references in values that count, in Postfix's words.</summary>
+    public IReadOnlyList<string> Failures => _failures;
+
+    /// <summary>What is wrong with the files of database clients (<c>ldap:/path</c>): unreadable, or a setting the client does not have.</summary>
+    public IReadOnlyList<string> ClientWarnings => _clientWarnings;
+
     /// <summary>Settings of main.cf that nothing uses, by name.</summary>
     public IReadOnlyList<Setting> UnusedMain
         => [.. _configuration.Settings.Where(s => !IsKnown(s.Name) && !_usedMain.Contains(s.Name)).OrderBy(s => s.Name, StringComparer.Ordinal)];
@@ -52,10 +61,22 @@ internal sealed class ParameterUsage
         usage.ScanClasses(configuration.GetString("smtpd_restriction_classes"), null);
         foreach (Setting setting in configuration.Settings.OrderBy(s => s.Name, StringComparer.Ordinal))
         {
-            if (usage.IsExpandable(setting.Name))
+            ParameterDefinition? row = usage.FindRow(setting.Name);
+            if (row is null)
             {
+                // What an unknown name refers to counts as used, its tables do not: the error is reported where it is.
+                usage.ScanReferences(setting.Value, null);
+            }
+            else if (row.Kind != ParameterKind.Raw)
+            {
+                usage.Verify(setting.Value, null);
                 usage.Scan(setting.Value, null);
             }
+        }
+
+        if (!CompatibilityLevel.TryParse(configuration.GetString("compatibility_level"), out _))
+        {
+            usage.Fail($"malformed compatibility level syntax: \"{configuration.GetString("compatibility_level")}\"");
         }
 
         foreach (MasterService service in configuration.Rows)
@@ -67,9 +88,9 @@ internal sealed class ParameterUsage
                     usage.ScanClasses(usage.Expand(value, service), service);
                 }
 
-                // Unlike in main.cf, what an unknown name refers to counts as used: the error is reported where it is.
                 if (ParameterTable.Find(name) is not { Kind: ParameterKind.Raw })
                 {
+                    usage.Verify(value, service);
                     usage.Scan(value, service);
                 }
             }
@@ -106,7 +127,16 @@ internal sealed class ParameterUsage
         return rows;
     }
 
-    private bool IsExpandable(string name) => FindRow(name) is { Kind: not ParameterKind.Raw };
+    private void Verify(string value, MasterService? service)
+        => MacroExpander.Expand(value, name => LookUp(name, service), Fail, ConfigurationFunctions.Find);
+
+    private void Fail(string what)
+    {
+        if (!_failures.Contains(what))
+        {
+            _failures.Add(what);
+        }
+    }
 
     private void ScanClasses(string classes, MasterService? service)
     {
@@ -118,12 +148,16 @@ internal sealed class ParameterUsage
 
     private void Scan(string value, MasterService? service, int depth = 0)
     {
+        ScanReferences(value, service, depth);
+        ScanTables(value, service);
+    }
+
+    private void ScanReferences(string value, MasterService? service, int depth = 0)
+    {
         foreach (string name in MacroReferences.In(value))
         {
             Use(name, service, depth);
         }
-
-        ScanTables(value, service);
     }
 
     private void Use(string name, MasterService? service, int depth)
@@ -191,8 +225,18 @@ internal sealed class ParameterUsage
                 table = table["proxy:".Length..];
             }
 
-            if (!DatabaseClients.TryParse(table, out string name, out IReadOnlyList<string> suffixes) || name[0] is '/' or '.')
+            if (!DatabaseClients.TryParse(table, out string name, out IReadOnlyList<string> suffixes))
             {
+                continue;
+            }
+
+            if (name[0] is '/' or '.')
+            {
+                if (_clientFiles.Add(table))
+                {
+                    _clientWarnings.AddRange(DatabaseClients.CheckFile(table, name, suffixes));
+                }
+
                 continue;
             }
 
@@ -208,7 +252,9 @@ internal sealed class ParameterUsage
     }
 
     private string Expand(string value, MasterService? service)
-        => MacroExpander.Expand(value, name =>
-            service is not null && service.Overrides.LastOrDefault(o => o.Key == name) is { Key: not null } local
-                ? local.Value : _configuration.LookUp(name)).Text;
+        => MacroExpander.Expand(value, name => LookUp(name, service)).Text;
+
+    private string? LookUp(string name, MasterService? service)
+        => service is not null && service.Overrides.LastOrDefault(o => o.Key == name) is { Key: not null } local
+            ? local.Value : _configuration.LookUp(name);
 }

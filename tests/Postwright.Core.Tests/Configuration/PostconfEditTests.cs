@@ -1,4 +1,5 @@
 using System.Text;
+using Postwright.Core.Posix;
 
 namespace Postwright.Core.Tests.Configuration;
 
@@ -38,6 +39,59 @@ public sealed class PostconfEditTests
 
         Assert.Equal(1, result.ExitCode);
         Assert.Equal("postconf: fatal: open /nonexistent/main.cf for reading: No such file or directory\n", result.Errors);
+    }
+
+    [Fact]
+    public void An_edit_keeps_the_owner_and_edits_what_a_link_points_to()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            string real = Path.Combine(folder, "kept", "main.cf");
+            string link = Path.Combine(folder, "main.cf");
+            Directory.CreateDirectory(Path.GetDirectoryName(real)!);
+            File.WriteAllText(real, "a = 1\n");
+            File.CreateSymbolicLink(link, "kept/main.cf");
+            DeliveryFile.Stat(real, out FileFacts before);
+            int descriptor = DeliveryFile.Open(real, 0);
+            uint owner = DeliveryFile.ChangeOwner(descriptor, 12345, 23456) == 0 ? 12345 : before.Uid;
+            DeliveryFile.Close(descriptor);
+
+            Assert.Equal(0, PostconfHarness.Ours("postconf", "-c", folder, "-e", "b=2").ExitCode);
+
+            DeliveryFile.Stat(real, out FileFacts after);
+            Assert.Equal("a = 1\nb = 2\n", File.ReadAllText(real));
+            Assert.Equal("kept/main.cf", new FileInfo(link).LinkTarget);
+            Assert.Equal(owner, after.Uid);
+            Assert.Equal((before.Mode, before.Inode == after.Inode), (after.Mode, false));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Edits_at_the_same_time_lose_nothing()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "main.cf"), "# settings\n");
+
+            await Parallel.ForEachAsync(Enumerable.Range(0, 40), new ParallelOptions { MaxDegreeOfParallelism = 8 }, (i, _) =>
+            {
+                Assert.Equal(0, PostconfHarness.Ours("postconf", "-c", folder, "-e", $"name{i}={i}").ExitCode);
+                return ValueTask.CompletedTask;
+            });
+
+            IEnumerable<string> expected = Enumerable.Range(0, 40).Select(i => $"name{i} = {i}").Append("# settings");
+            Assert.Equal(expected.Order(StringComparer.Ordinal), File.ReadAllLines(Path.Combine(folder, "main.cf")).Order(StringComparer.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

@@ -25,7 +25,11 @@ internal sealed class MainCfEdit(PostconfOptions options, Action<string> warn)
             }
 
             // The order of the command line decides where new entries go.
-            _wanted.Remove(name);
+            if (_wanted.Remove(name, out string? earlier) && assigns)
+            {
+                warn($"ignoring earlier request: '{name} = {earlier}'");
+            }
+
             _wanted.Add(name, value);
         }
 

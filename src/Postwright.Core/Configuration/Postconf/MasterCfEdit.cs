@@ -27,6 +27,8 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
     private readonly StringBuilder _row = new();
     private readonly StringBuilder _raw = new();
     private readonly StringBuilder _comments = new();
+    private int _lines;
+    private int _rowLine;
 
     private bool Assigns => !options.Has('#') && !options.Has('X');
 
@@ -41,7 +43,7 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
             }
         }
 
-        return options.Has('M') ? EditRows(old, path, out text) : EditParts(old, path, out text);
+        return options.Has('M') ? EditRows(old, out text) : EditParts(old, path, out text);
     }
 
     private string? ReadRequest(string argument)
@@ -54,38 +56,41 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         }
 
         int parts = options.Has('M') ? 2 : 3;
-        string[] path = pattern.Trim().Split('/', parts);
-        if (path.Length < parts)
+        string[] path = pattern.Trim().Split('/');
+        if (path.Length != parts || path.Contains(""))
         {
             return options.Has('M') ? "-Me, -MX or -M# requires service_name/type"
                 : options.Has('F') ? "-Fe or -FX requires service_name/type/field_name"
                 : "-Pe or -PX requires service_name/type/parameter";
         }
 
-        if (options.Has('F') && !PostconfServices.FieldNames.Contains(path[2]))
-        {
-            return $"invalid service attribute name: \"{path[2]}\"";
-        }
-
-        if (options.Has('P') && Assigns && value.Any(ConfigurationText.IsSpace))
-        {
-            return "-Pe does not accept whitespace in parameter value";
-        }
-
         _requests.Add(new Request(argument, path, value));
-        return options.Has('M') && Assigns ? CheckRow(argument, value) : null;
+        return options.Has('M') ? (Assigns ? CheckRow(argument, value) : null)
+            : options.Has('F') ? CheckField(path[2], value)
+            : CheckParameter(path[2], value);
     }
 
     private static string? CheckRow(string argument, string row)
     {
         var errors = new List<ConfigurationError>();
-        MasterCf.Parse(row, "", errors);
-        return errors.Find(e => e.IsFatal) is not { } error ? null
-            : error.Text.StartsWith("bad field count", StringComparison.Ordinal) ? $"bad field count: \"{argument}\""
-            : $"{error.Text} in \"{argument}\"";
+        bool isRow = MasterCf.Parse(row, "", errors).Count == 1;
+        return isRow ? null
+            : errors.Find(e => e.PostconfFatal is not null) is { PostconfFatal: { } fatal } && fatal.StartsWith("invalid", StringComparison.Ordinal) ? fatal
+            : $"bad field count: \"{argument}\"";
     }
 
-    private string? EditRows(string old, string path, out string text)
+    private static string? CheckField(string field, string value)
+        => field == "*" ? "-Fe does not accept wild-card field name"
+            : !PostconfServices.FieldNames.Contains(field) ? $"invalid service attribute name: \"{field}\""
+            : field != "command" && value.Any(ConfigurationText.IsSpace) ? "-Fe does not accept whitespace in non-command field"
+            : null;
+
+    private string? CheckParameter(string name, string value)
+        => name == "*" ? "-Pe does not accept wild-card parameter name"
+            : Assigns && value.Any(ConfigurationText.IsSpace) ? "-Pe does not accept whitespace in parameter value"
+            : null;
+
+    private string? EditRows(string old, out string text)
     {
         Request? current = null;
         bool first = false;
@@ -100,13 +105,11 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
             if (!ConfigurationText.IsSpace(line[0]))
             {
                 string[] words = line.Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries);
-                current = _requests.Find(r => r.Matches(words[0], words.Length > 1 ? words[1] : ""));
-                first = current is not null && current.Found++ == 0;
-                if (current is { Found: 2 } && !current.Path.Contains("*"))
-                {
-                    warn($"{path}: multiple entries for \"{current.Path[0]}/{current.Path[1]}\"");
-                }
-
+                // The last request counts, as where several settings of one name are asked for.
+                List<Request> matching = _requests.FindAll(r => r.Matches(words[0], words.Length > 1 ? words[1] : ""));
+                current = matching.LastOrDefault();
+                first = current is { Found: 0 };
+                matching.ForEach(request => request.Found++);
                 if (first && Assigns)
                 {
                     _result.Append(Printed(current!.Value));
@@ -141,16 +144,18 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         foreach (string line in MainCfEdit.Lines(old))
         {
             bool between = MainCfEdit.IsBetweenLines(line);
-            if (!between && !ConfigurationText.IsSpace(line[0]) && FlushRow() is { } trouble)
+            if (!between && !ConfigurationText.IsSpace(line[0]) && FlushRow(path) is { } trouble)
             {
                 return trouble;
             }
 
+            _lines++;
+            _rowLine = between || _row.Length > 0 ? _rowLine : _lines;
             _raw.Append(line);
             (between ? _comments : _row).Append(line);
         }
 
-        if (FlushRow() is { } last)
+        if (FlushRow(path) is { } last)
         {
             return last;
         }
@@ -164,7 +169,7 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         return null;
     }
 
-    private string? FlushRow()
+    private string? FlushRow(string path)
     {
         string row = _row.ToString();
         string raw = _raw.ToString();
@@ -172,7 +177,14 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         _row.Clear();
         _raw.Clear();
         _comments.Clear();
-        MasterService? service = MasterCf.Parse(row, "", new List<ConfigurationError>()).SingleOrDefault();
+        var errors = new List<ConfigurationError>();
+        MasterService? service = MasterCf.Parse(row, path, errors).SingleOrDefault();
+        if (errors.Find(error => error.PostconfFatal is not null) is { PostconfFatal: { } fatal })
+        {
+            // The row's own text begins with line 1.
+            return fatal.StartsWith("file ", StringComparison.Ordinal) ? fatal.Replace(": line 1: ", $": line {_rowLine}: ", StringComparison.Ordinal) : fatal;
+        }
+
         List<Request> requests = service is null ? [] : _requests.FindAll(r => r.Matches(service.Name, service.Type));
         if (requests.Count == 0)
         {

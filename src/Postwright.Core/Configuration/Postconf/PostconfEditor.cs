@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Postwright.Core.Posix;
 using Postwright.Core.Seams;
@@ -6,7 +7,7 @@ namespace Postwright.Core.Configuration.Postconf;
 
 /// <summary>
 /// Edits main.cf and master.cf in place: reads the file, makes the new text, writes it to a file beside it, syncs, renames, syncs
-/// the directory; mode and owner stay. A failure leaves the old file as it was.
+/// the directory; mode and owner stay. A link's target is edited, the link stays. A failure leaves the old file as it was.
 /// </summary>
 internal sealed class PostconfEditor(string directory, IDisk disk, Action<string> warn)
 {
@@ -21,28 +22,34 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
             return assigns ? "-e requires name=value argument" : "missing service argument";
         }
 
-        if (options.Names.Exists(name => name.AsSpan().ContainsAny('\n', '\r')))
+        string modes = options.IsMaster ? "-Me, -Fe, -Pe, -X, or -# accept" : "-e, -X, or -# accepts";
+        foreach (string name in options.Names)
         {
-            return "-e, -X, or -# accepts no multi-line input";
-        }
+            if (name.AsSpan().ContainsAny('\n', '\r'))
+            {
+                return $"{modes} no multi-line input";
+            }
 
-        if (!assigns && options.Names.Find(name => name.Contains('=', StringComparison.Ordinal)) is not null && !options.IsMaster)
-        {
-            return $"specify one of -e {(options.Has('X') ? "-X" : "-#")}";
-        }
+            if (name.AsSpan().TrimStart().StartsWith('#'))
+            {
+                return $"{modes} no comment input";
+            }
 
-        if (options.Has('F') && !assigns)
-        {
-            return $"with option -F, do not specify {(options.Has('X') ? "-X" : "-#")}";
-        }
+            if (!assigns && !options.IsMaster && name.AsSpan().Trim().IsEmpty)
+            {
+                return "-X or -# requires non-blank parameter names";
+            }
 
-        if (options.Has('P') && options.Has('#'))
-        {
-            return "with option -P, do not specify -#";
+            if (!assigns && name.Contains('=', StringComparison.Ordinal))
+            {
+                return options.IsMaster ? "-X or -# requires names without value" : "-X or -# requires parameter names without value";
+            }
         }
 
         string path = $"{directory}/{(options.IsMaster ? "master.cf" : "main.cf")}";
-        if (ConfigurationFile.ReadBytes(path, out byte[] bytes) is { } reason)
+        string target = SystemFiles.Exists(path) ? SystemFiles.LinkTarget(path) ?? path : path;
+        using EditLock? held = EditLock.Take(Path.GetDirectoryName(Path.GetFullPath(target))!, out string? reason);
+        if (held is null || (reason = ConfigurationFile.ReadBytes(target, out byte[] bytes)) is not null)
         {
             return $"open {path} for reading: {reason}";
         }
@@ -57,7 +64,7 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
         string? trouble = options.IsMaster
             ? new MasterCfEdit(options, warn).Apply(old, path, out string text)
             : new MainCfEdit(options, warn).Apply(old, path, out text);
-        return trouble ?? Replace(path, text);
+        return trouble ?? Replace(target, text);
     }
 
     private string? Replace(string path, string text)
@@ -69,8 +76,9 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
             disk.Delete(temporary);
             using (IDiskFile file = disk.Open(temporary, DiskOpen.CreateNew))
             {
-                SystemFiles.CopyMode(path, temporary);
                 file.Write(Encoding.Latin1.GetBytes(text), 0);
+                KeepOwner(path, temporary);
+                SystemFiles.CopyMode(path, temporary);
                 file.Sync();
             }
 
@@ -81,6 +89,16 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
         catch (Exception failure) when (failure is DiskException or IOException or UnauthorizedAccessException)
         {
             return $"write {temporary}: {ConfigurationFile.Reason(failure)}";
+        }
+    }
+
+    /// <summary>Only root may give files away; for anybody else the edit counts more than the owner.</summary>
+    private void KeepOwner(string path, string temporary)
+    {
+        if (DeliveryFile.Stat(path, out FileFacts old) == 0 && DeliveryFile.Stat(temporary, out FileFacts made) == 0
+            && (made.Uid, made.Gid) != (old.Uid, old.Gid) && DiskCalls.ChangeOwner(temporary, old.Uid, old.Gid) != 0)
+        {
+            warn($"{temporary}: cannot keep the owner: {DeliveryFile.ErrorText(Marshal.GetLastPInvokeError())}");
         }
     }
 }

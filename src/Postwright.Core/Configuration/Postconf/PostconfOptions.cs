@@ -8,6 +8,15 @@ internal sealed class PostconfOptions
 {
     private const string WithValue = "cCoT";
     private const string Flags = "aAbdefFhHjlmMnpPqtvxX#";
+    private const string Order = "aAbdefFhHjlmMnopPtTxX#";
+    private const string Modes = "aAbFlmMpPtT";
+
+    /// <summary>One of each at most; the first group that is broken is told.</summary>
+    private static readonly string[] Exclusive = [Modes, "denX#", "efX#", "ehX#", "eHX#", "ejX#", "eoX#", "exX#", "hH", "hj", "Hj", "fj", "do"];
+
+    /// <summary>What each mode has no use for.</summary>
+    private static readonly (string Modes, string Options)[] Barred =
+        [("aAblmtT", "defhHjnoxX#"), ("M", "dhHjn"), ("F", "dnX#"), ("P", "dn#")];
 
     /// <summary>The option letters that were given.</summary>
     public HashSet<char> Given { get; } = [];
@@ -15,11 +24,11 @@ internal sealed class PostconfOptions
     /// <summary><c>-c</c>, or null.</summary>
     public string? ConfigDirectory { get; private set; }
 
-    /// <summary><c>-C</c>: which classes of parameters to show; empty for all.</summary>
-    public HashSet<string> Classes { get; } = new(StringComparer.Ordinal);
+    /// <summary><c>-C</c>: which classes of parameters to show; null for all.</summary>
+    public HashSet<string>? Classes { get; private set; }
 
-    /// <summary><c>-o</c>, in order.</summary>
-    public List<KeyValuePair<string, string>> Overrides { get; } = [];
+    /// <summary><c>-o</c>, in order, as written.</summary>
+    public List<string> Overrides { get; } = [];
 
     /// <summary><c>-T</c>, or null.</summary>
     public string? TlsQuestion { get; private set; }
@@ -73,7 +82,12 @@ internal sealed class PostconfOptions
 
                 if (!Flags.Contains(option, StringComparison.Ordinal))
                 {
-                    errors.WriteLine($"{program}: invalid option -- '{option}'");
+                    // Postfix reserves -E and does nothing with it yet.
+                    if (option != 'E')
+                    {
+                        errors.WriteLine($"{program}: invalid option -- '{option}'");
+                    }
+
                     return Usage(program);
                 }
 
@@ -93,51 +107,68 @@ internal sealed class PostconfOptions
             case 'c':
                 ConfigDirectory = value;
                 return null;
+            case 'T' when TlsQuestion is not null:
+                return "At most one -T <mode> option may be specified";
             case 'T':
                 TlsQuestion = value;
                 return null;
             case 'o':
-                if (MainCf.SplitNameValue(value, out string name, out string setting) is { } trouble)
-                {
-                    return $"invalid parameter override: {value}: {trouble[..trouble.LastIndexOf(':')]}";
-                }
-
-                Overrides.Add(new KeyValuePair<string, string>(name, setting));
+                Overrides.Add(value);
                 return null;
             default:
-                foreach (string one in value.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
-                {
-                    if (one is not ("builtin" or "service" or "user" or "all"))
-                    {
-                        return $"unknown -C option value \"{one}\" in \"{value}\"";
-                    }
-
-                    Classes.Add(one);
-                }
-
-                if (Classes.Contains("all"))
-                {
-                    Classes.Clear();
-                }
-
-                return null;
+                return ReadClasses(value);
         }
+    }
+
+    private string? ReadClasses(string value)
+    {
+        Classes ??= new HashSet<string>(StringComparer.Ordinal);
+        foreach (string one in value.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (one is not ("builtin" or "service" or "user" or "all"))
+            {
+                return $"unknown -C option value \"{one}\" in \"{value}\"";
+            }
+
+            Classes.UnionWith(one == "all" ? ["builtin", "service", "user"] : [one]);
+        }
+
+        return null;
     }
 
     private string? Conflict()
     {
-        foreach (string group in (string[])["de#Xn", "hH", "MFPpbtalmAT", "ef", "jf"])
+        // A value on the command line means -e.
+        bool edits = Has('e') || (Names.Count > 0 && Names[0].Contains('=', StringComparison.Ordinal) && !Has('b') && !Has('t'));
+        char[] given = [.. Order.Where(option => Has(option) || (option == 'e' && edits))];
+        foreach (string group in Exclusive)
         {
-            char[] given = [.. group.Where(Has)];
-            if (given.Length > 1)
+            char[] together = [.. given.Where(option => group.Contains(option, StringComparison.Ordinal))];
+            if (together.Length > 1)
             {
-                return $"specify one of {string.Join(' ', given.Select(c => $"-{c}"))}";
+                string separator = group == Modes && together is ['b', 't'] ? " and " : " ";
+                return $"specify one of {string.Join(separator, together.Select(c => $"-{c}"))}";
             }
+        }
+
+        foreach ((string modes, string barred) in Barred)
+        {
+            char mode = modes.FirstOrDefault(Has);
+            char[] wrong = [.. given.Where(option => barred.Contains(option, StringComparison.Ordinal))];
+            if (mode != default && wrong.Length > 0)
+            {
+                return $"with option -{mode}, do not specify {string.Join(' ', wrong.Select(c => $"-{c}"))}";
+            }
+        }
+
+        if (edits)
+        {
+            Given.Add('e');
         }
 
         return null;
     }
 
     private static string Usage(string program)
-        => $"usage: {program} [-a (server SASL types)] [-A (client SASL types)] [-c config_dir] [-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] [-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-q (no warnings)] [-v (verbose)] [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]";
+        => $"usage: {program} [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c config_dir] [-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] [-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-q (no warnings)] [-t (bounce templates)] [-T compile-version|run-version|public-key-algorithms] [-v (verbose)] [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]";
 }

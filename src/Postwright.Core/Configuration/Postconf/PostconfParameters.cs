@@ -47,12 +47,12 @@ internal sealed class PostconfParameters(MailConfiguration configuration, Parame
             : usage.IsKnown(name) ? "builtin"
             : usage.UserParameters.ContainsKey(name) ? "user"
             : null;
-        return kind is null || options.Classes.Count == 0 || options.Classes.Contains(kind) ? kind : null;
+        return kind is null || options.Classes is null || options.Classes.Contains(kind) ? kind : null;
     }
 
     private void ShowOne(PostconfOptions options, string name)
     {
-        if (options.Has('n') && !configuration.IsSet(name) && !(name == "config_directory" && IsOtherDirectory))
+        if (options.Has('n') && !configuration.ShowsAsSet(name) && !(name == "config_directory" && IsOtherDirectory))
         {
             return;
         }

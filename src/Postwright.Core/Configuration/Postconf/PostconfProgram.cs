@@ -44,7 +44,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             return 0;
         }
 
-        if (IsEdit(options))
+        if (options.Has('e') || options.Has('#') || options.Has('X'))
         {
             string? trouble = new PostconfEditor(directory, disk, Warn).Run(options);
             return trouble is null ? 0 : Fatal(trouble);
@@ -52,10 +52,6 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 
         return Show(options, directory);
     }
-
-    private static bool IsEdit(PostconfOptions options)
-        => options.Has('e') || options.Has('#') || options.Has('X')
-            || (options.Names.Exists(name => name.Contains('=', StringComparison.Ordinal)) && !options.Has('d') && !options.Has('n'));
 
     private bool ShowFacility(PostconfOptions options)
     {
@@ -82,7 +78,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
     private int Show(PostconfOptions options, string directory)
     {
         // Defaults need no file at all.
-        bool defaults = options.Has('d') && !options.IsMaster;
+        bool defaults = options.Has('d');
         if (!defaults && !SystemFiles.Exists(Path.Combine(directory, "main.cf")))
         {
             return Fatal($"open {directory}/main.cf: No such file or directory");
@@ -91,30 +87,51 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         MailConfiguration configuration = defaults
             ? MailConfiguration.LoadDefaults(directory, _host)
             : MailConfiguration.Load(directory, _host);
-        int fatal = ReportErrors(configuration);
-        if (fatal > 0)
+        if (ReportErrors(configuration, options.IsMaster) > 0)
         {
             return 1;
         }
 
-        if (options.Overrides.Count > 0)
+        if (ReadOverrides(options, out List<KeyValuePair<string, string>> overrides) is { } wrong)
         {
-            configuration = configuration.WithOverrides(options.Overrides);
+            return Fatal(wrong);
+        }
+
+        if (overrides.Count > 0)
+        {
+            configuration = configuration.WithOverrides(overrides);
         }
 
         ParameterUsage usage = ParameterUsage.Of(configuration);
+        if (!defaults && usage.Failures.Count > 0)
+        {
+            foreach (string failure in usage.Failures)
+            {
+                Warn(failure);
+            }
+
+            return Fatal("macro processing error");
+        }
+
         foreach ((string file, string name) in defaults ? [] : usage.Undefined)
         {
             Warn($"{file}: undefined parameter: {name}");
         }
 
+        string? trouble = null;
         if (options.IsMaster)
         {
-            new PostconfServices(configuration, output, Warn).Show(options);
+            trouble = new PostconfServices(configuration, output, Warn).Show(options);
         }
         else
         {
             new PostconfParameters(configuration, usage, output, Warn).Show(options);
+        }
+
+        output.Flush();
+        if (trouble is not null)
+        {
+            return Fatal(trouble);
         }
 
         if (!defaults)
@@ -122,48 +139,79 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             ReportUnused(configuration, usage, options.IsMaster);
         }
 
-        output.Flush();
         return 0;
     }
 
-    private int ReportErrors(MailConfiguration configuration)
+    private static string? ReadOverrides(PostconfOptions options, out List<KeyValuePair<string, string>> overrides)
+    {
+        overrides = [];
+        foreach (string text in options.Overrides)
+        {
+            if (MainCf.SplitNameValue(text, out string name, out string value) is { } trouble)
+            {
+                return $"invalid parameter override: {text}: {trouble[..trouble.LastIndexOf(':')]}";
+            }
+
+            overrides.Add(new KeyValuePair<string, string>(name, value));
+        }
+
+        return null;
+    }
+
+    private int ReportErrors(MailConfiguration configuration, bool needsMaster)
     {
         int fatal = 0;
         foreach (ConfigurationError error in configuration.Errors)
         {
-            string text = error.Text;
             if (error.File.EndsWith("master.cf", StringComparison.Ordinal))
             {
-                fatal += ReportMasterError(error);
+                fatal += ReportMasterError(error, needsMaster);
             }
             else if (error.IsFatal)
             {
-                fatal += Fatal(error.Line > 0 ? error.ToString() : text);
+                fatal += Fatal(error.Line > 0 ? error.ToString() : error.Text);
             }
             else
             {
-                Warn(text.StartsWith("logical", StringComparison.Ordinal) ? $"{error.File}: {text}" : error.ToString());
+                Warn(error.Text.StartsWith("logical", StringComparison.Ordinal) ? $"{error.File}: {error.Text}" : error.ToString());
+            }
+        }
+
+        foreach (Setting setting in configuration.Settings)
+        {
+            if (setting.Name == "config_directory")
+            {
+                Warn($"{setting.File}, line {setting.Line}: overriding earlier entry: config_directory={configuration.ConfigDirectory}");
+            }
+            else if (MailConfiguration.IsReadOnly(setting.Name))
+            {
+                Warn($"{setting.File}: read-only parameter assignment: {setting.Name}={setting.Value}");
             }
         }
 
         return fatal;
     }
 
-    /// <summary>A missing file is no reason to show nothing, nor is a row whose arguments alone are wrong.</summary>
-    private int ReportMasterError(ConfigurationError error)
+    /// <summary>A missing file is no reason to show no parameter, nor is a row whose arguments alone are wrong.</summary>
+    private int ReportMasterError(ConfigurationError error, bool needsMaster)
     {
-        string text = error.Text;
-        if (text.StartsWith("missing '}'", StringComparison.Ordinal) || text.StartsWith("syntax error after", StringComparison.Ordinal))
+        bool isMissing = error.Text.StartsWith("open ", StringComparison.Ordinal);
+        if (error.PostconfFatal is { } text || (isMissing && needsMaster && (text = error.Text) is not null))
         {
-            Warn($"master.cf: {text}");
+            return Fatal(text);
         }
-        else if (text.StartsWith("open ", StringComparison.Ordinal) || text.StartsWith("logical", StringComparison.Ordinal))
+
+        if (error.PostconfWarning is not null)
         {
-            Warn(text.StartsWith("logical", StringComparison.Ordinal) ? $"{error.File}: {text}" : text);
+            Warn($"master.cf: {error.PostconfWarning}");
         }
-        else if (error.IsFatal && !text.StartsWith("-o ", StringComparison.Ordinal) && !text.StartsWith("the last -o", StringComparison.Ordinal))
+        else if (isMissing)
         {
-            return Fatal($"file {error.File}: line {error.Line}: {text}");
+            Warn(error.Text);
+        }
+        else if (error.Text.StartsWith("logical", StringComparison.Ordinal))
+        {
+            Warn($"{error.File}: {error.Text}");
         }
 
         return 0;
@@ -171,6 +219,11 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 
     private void ReportUnused(MailConfiguration configuration, ParameterUsage usage, bool masterOnly)
     {
+        foreach (string warning in usage.ClientWarnings)
+        {
+            Warn(warning);
+        }
+
         if (!masterOnly)
         {
             foreach (Setting setting in usage.UnusedMain)

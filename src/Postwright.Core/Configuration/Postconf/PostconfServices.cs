@@ -10,18 +10,27 @@ internal sealed class PostconfServices(MailConfiguration configuration, TextWrit
 
     private static readonly int[] ColumnGoal = [0, 11, 17, 25, 33, 41, 49, 57];
 
-    public void Show(PostconfOptions options)
+    /// <summary>Shows what the command line names; the text of a fatal error, or null.</summary>
+    public string? Show(PostconfOptions options)
     {
-        List<(string Text, string[] Parts, bool Matched)> requests = [.. options.Names.Select(n => (n, n.Split('/', 3), false))];
+        List<(string Text, string[] Parts)> requests = [.. options.Names.Select(n => (n, n.Split('/')))];
+        foreach ((_, string[] parts) in requests)
+        {
+            if (Explain(options, parts) is { } trouble)
+            {
+                return trouble;
+            }
+        }
+
         if (requests.Count == 0)
         {
-            requests.Add(("*", ["*"], true));
+            requests.Add(("*", ["*"]));
         }
 
         // Postfix tells of a request that matches nothing before it shows the rest.
-        foreach ((string text, string[] parts, _) in requests)
+        foreach ((string text, string[] parts) in requests)
         {
-            if (!configuration.Rows.Any(s => Matches(parts, 0, s.Name) && Matches(parts, 1, s.Type)) && text != "*")
+            if (!configuration.Rows.Any(service => Matches(options, service, parts)) && text != "*")
             {
                 warn($"unmatched request: \"{text}\"");
             }
@@ -29,7 +38,7 @@ internal sealed class PostconfServices(MailConfiguration configuration, TextWrit
 
         foreach (MasterService service in configuration.Rows)
         {
-            foreach ((_, string[] parts, _) in requests)
+            foreach ((_, string[] parts) in requests)
             {
                 if (Matches(parts, 0, service.Name) && Matches(parts, 1, service.Type))
                 {
@@ -41,7 +50,22 @@ internal sealed class PostconfServices(MailConfiguration configuration, TextWrit
                 }
             }
         }
+
+        return null;
     }
+
+    private static string? Explain(PostconfOptions options, string[] parts)
+        => parts.Length > (options.Has('M') ? 2 : 3)
+            ? options.Has('M') ? "-M option requires service_name[/type]"
+                : options.Has('F') ? "-F option requires service_name[/type[/field]]"
+                : "-P option requires service_name[/type[/parameter]]"
+            : options.Has('F') && parts.Length == 3 && parts[2] != "*" && !FieldNames.Contains(parts[2])
+                ? $"invalid service attribute name: \"{parts[2]}\""
+                : null;
+
+    private static bool Matches(PostconfOptions options, MasterService service, string[] parts)
+        => Matches(parts, 0, service.Name) && Matches(parts, 1, service.Type)
+            && (!options.Has('P') || parts.Length < 3 || service.Overrides.Any(o => Matches(parts, 2, o.Key)));
 
     private static bool Matches(string[] parts, int index, string value)
         => index >= parts.Length || parts[index] is "*" || parts[index] == value;
