@@ -1,3 +1,5 @@
+using Postwright.Core.Posix;
+
 namespace Postwright.Core.Configuration;
 
 /// <summary>
@@ -55,7 +57,7 @@ internal static class DatabaseClients
         string? trouble = ConfigurationFile.Read(path, out string text);
         if (trouble is not null)
         {
-            return [$"open \"{type}\" configuration \"{path}\": {(Directory.Exists(path) ? "not a regular file" : trouble)}"];
+            return [$"open \"{type}\" configuration \"{path}\": {(DeliveryFile.Stat(path, out FileFacts facts) == 0 && !facts.IsRegular ? "not a regular file" : trouble)}"];
         }
 
         return MainCf.Parse(text, path, []).Values
