@@ -11,7 +11,7 @@ dotnet build Postwright.slnx -c Release -v q --nologo || exit 1
 
 export POSTWRIGHT_SBIN=$PWD/artifacts/sbin
 passed=0 failed=0 skipped=0
-for project in tests/*.Tests/; do
+for project in tests/*.Tests/ tests/Postwright.Simulation/; do
     name=$(basename "$project")
     if [ $# -gt 0 ]; then
         wanted=

@@ -64,6 +64,9 @@ public sealed class MailSystem : IAsyncDisposable
     /// <summary>Sessions that run.</summary>
     public int SessionCount => _sessions.SessionCount;
 
+    /// <summary>The queue on disk, for the simulation's ledger.</summary>
+    internal Spool Spool => _spool;
+
     /// <summary>
     /// Opens the queue and builds everything, without listening yet. Null, with the reason logged as fatal, if the queue cannot
     /// be opened or the configuration would fail open.

@@ -74,6 +74,9 @@ public sealed class SimulatedDisk : IDisk
     /// <summary>The batch whose sync is awaited, if any.</summary>
     internal (SimulatedFile File, TaskCompletionSource<int> Done)? Batch { get; set; }
 
+    /// <summary>Files that were opened and not disposed.</summary>
+    public int OpenHandles { get; private set; }
+
     /// <summary>True while a batch is written but its sync is not done.</summary>
     public bool IsBatchPending => Batch is not null;
 
@@ -119,6 +122,7 @@ public sealed class SimulatedDisk : IDisk
             History.Add(new DiskEvent(DiskEventKind.Create, file.Number, path));
         }
 
+        OpenHandles += file is null ? 0 : 1;
         return new Handle(file ?? throw new DiskException("open", path, DiskException.NoSuchFile), path);
     }
 
@@ -191,6 +195,7 @@ public sealed class SimulatedDisk : IDisk
     private sealed class Handle(SimulatedFile file, string path) : IDiskFile
     {
         private bool _locked;
+        private bool _disposed;
 
         public long Length => file.Content.Length;
 
@@ -262,6 +267,8 @@ public sealed class SimulatedDisk : IDisk
 
         public void Dispose()
         {
+            file.Disk.OpenHandles -= _disposed ? 0 : 1;
+            _disposed = true;
             if (_locked)
             {
                 file.Locked = false;

@@ -41,13 +41,10 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
         try
         {
             SpoolSnapshot.Writer? snapshot = null;
-            await disk.OffloadAsync(() =>
-            {
-                snapshot = new SpoolSnapshot.Writer(options, disk);
-                snapshot.Block(buffer);
-            });
+            await disk.OffloadAsync(() => snapshot = new SpoolSnapshot.Writer(options, disk));
             using (snapshot)
             {
+                await disk.OffloadAsync(() => snapshot!.Block(buffer));
                 long count = 0;
                 for (int round = 0; rows.Length > 0; round++)
                 {

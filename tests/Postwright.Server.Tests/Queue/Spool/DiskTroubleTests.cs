@@ -130,6 +130,22 @@ public sealed class DiskTroubleTests
     }
 
     [Fact]
+    public void An_index_that_cannot_be_written_leaves_no_file_open()
+    {
+        Settle(Append());
+        _disk.Fault = static (call, path) => call == DiskCall.Write && path.EndsWith("index.new", StringComparison.Ordinal) ? DiskException.NoSpace : 0;
+        Task closing = _spool.DisposeAsync().AsTask();
+        for (int i = 0; i < 20 && !closing.IsCompleted; i++)
+        {
+            _disk.CompleteBatch();
+        }
+
+        Assert.True(closing.IsCompletedSuccessfully);
+        Assert.Contains(_log, static line => line.Contains("the index is not saved", StringComparison.Ordinal));
+        Assert.Equal(0, _disk.OpenHandles);
+    }
+
+    [Fact]
     public void Less_than_queue_minfree_refuses_mail_only()
     {
         _spool = Open(SpoolWorld.Options with { MinFree = 1000, Directory = "/other/spool" });

@@ -1,0 +1,173 @@
+using System.Globalization;
+using System.Net;
+using Postwright.Core.Configuration;
+using Postwright.Core.Logging;
+using Postwright.Core.Seams;
+using Postwright.Server.Master;
+using Postwright.Server.Queue.Spool;
+using Postwright.Simulation.Disk;
+using Postwright.Simulation.Engine;
+
+namespace Postwright.Simulation.World;
+
+/// <summary>One process of the mail system, from its start to its end by order, kill or power cut.</summary>
+internal sealed class Life : ILogSink
+{
+    private readonly Rng _chance;
+    private readonly MailSystemParts _parts;
+    private int _crashAfter;
+    private bool _crashIsPowerCut;
+    private bool _busy;
+
+    public Life(SimWorld world, int number)
+    {
+        World = world;
+        Name = string.Create(CultureInfo.InvariantCulture, $"mail.{number}");
+        _chance = Rng.Of(world.Plan.Seed, 100 + (ulong)number);
+        Context = new SimContext(world.Scheduler);
+        Time = new SimTime(Context, SimWorld.Start) { Offset = world.ClockOffset };
+        Disk = new LifeDisk(this, world.Platter, world.DiskFaults, Rng.Of(world.Plan.Seed, 200 + (ulong)number))
+        {
+            BeforeSync = (path, node) =>
+            {
+                // A segment keeps the name under which it was opened, which is often that of a free one.
+                if (path.EndsWith(".log", StringComparison.Ordinal) || path.Contains("/free-", StringComparison.Ordinal))
+                {
+                    world.Ledger.Syncing(node);
+                }
+            },
+            AfterSync = world.LookSoon,
+        };
+        _parts = new MailSystemParts
+        {
+            Network = world.Network.For(Context, IPAddress.Parse("10.0.0.1")),
+            Dns = world.Dns,
+            Disk = Disk,
+            Maildrop = (_, _) => world.Maildrop.For(this),
+            Host = new SimHost(),
+            Chance = new SimChance(Rng.Of(world.Plan.Seed, 300 + (ulong)number)),
+            Time = Time,
+            LogSink = this,
+            Agent = (_, _, _) => new Mailboxes(world, this, _chance),
+            OwnerUid = SimHost.OwnerUid,
+            ProcessNumber = number,
+        };
+    }
+
+    public SimWorld World { get; }
+
+    public string Name { get; }
+
+    public SimContext Context { get; }
+
+    public SimTime Time { get; }
+
+    public LifeDisk Disk { get; }
+
+    public MailSystem? System { get; private set; }
+
+    public Spool? Spool => System?.Spool;
+
+    /// <summary>It takes mail.</summary>
+    public bool IsUp { get; private set; }
+
+    public bool IsDead { get; private set; }
+
+    /// <summary>The next event of the disk is its end.</summary>
+    public bool DiesNow => _crashAfter == 1;
+
+    /// <summary>Begins, and tries until the queue can be read.</summary>
+    public async void Boot(MailConfiguration configuration)
+    {
+        MailSystem? system = await MailSystem.CreateAsync(configuration, _parts);
+        if (IsDead)
+        {
+            return;
+        }
+
+        if (system is null)
+        {
+            World.Count("start refused");
+            World.Ended(this, TimeSpan.FromSeconds(30));
+            return;
+        }
+
+        System = system;
+        World.Ledger.Recovered(this);
+        IListener listener = _parts.Network.Listen(new IPEndPoint(IPAddress.Parse("10.0.0.1"), 25));
+        if (!system.Start([new ServiceListener("smtp", "smtp", listener)]))
+        {
+            throw new SimulationException("the mail system did not start");
+        }
+
+        IsUp = true;
+        await system.Ended;
+        if (!_busy)
+        {
+            throw new SimulationException("the queue manager ended by itself");
+        }
+    }
+
+    public async void Reload(MailConfiguration configuration)
+    {
+        if (!IsUp || _busy)
+        {
+            return;
+        }
+
+        _busy = true;
+        World.Count("reload");
+        bool done = await System!.ReloadAsync(configuration, [], []);
+        _busy = false;
+        if (!done)
+        {
+            throw new SimulationException("the new configuration was refused");
+        }
+    }
+
+    public async void Stop(TimeSpan patience, TimeSpan away)
+    {
+        if (!IsUp || _busy)
+        {
+            return;
+        }
+
+        _busy = true;
+        IsUp = false;
+        World.Count("stop");
+        await System!.StopAsync(patience);
+        await System.DisposeAsync();
+        World.Stopped(this);
+        World.Ended(this, away);
+    }
+
+    /// <summary>It will die at the n-th event of its disk.</summary>
+    public void DieAtWrite(int events, bool powerCut) => (_crashAfter, _crashIsPowerCut) = (events, powerCut);
+
+    /// <summary>A write, sync or change of a name happens.</summary>
+    public void DiskEvent()
+    {
+        if (!IsDead && _crashAfter > 0 && --_crashAfter == 0)
+        {
+            World.Count(_crashIsPowerCut ? "power cut at a write" : "kill at a write");
+            World.Crash(this, _crashIsPowerCut);
+        }
+    }
+
+    /// <summary>Nothing of it runs any more.</summary>
+    public void Die()
+    {
+        IsDead = true;
+        IsUp = false;
+        Context.Kill();
+    }
+
+    void ILogSink.Write(LogLevel level, string tag, int number, string text)
+    {
+        if (!IsDead)
+        {
+            World.History.Note(Name, string.Create(CultureInfo.InvariantCulture, $"{tag}[{number}]: {text}"));
+            World.Ledger.Log(this, level, tag, text);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using Postwright.Server.Deliver;
+using Postwright.Server.Queue;
+using Postwright.Simulation.Engine;
+using Postwright.Simulation.Ledger;
+
+namespace Postwright.Simulation.World;
+
+/// <summary>
+/// Local and virtual delivery of one process: puts messages into the world's mailboxes, which outlive it. What becomes of a
+/// recipient its name says; between the effect and the answer time passes, in which the process may die.
+/// </summary>
+internal sealed class Mailboxes(SimWorld world, Life life, Rng chance) : IDeliveryAgent
+{
+    public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
+    {
+        byte[] content = new byte[request.Content.Length];
+        for (int done = 0; done < content.Length;)
+        {
+            int count = await request.Content.ReadAsync(done, content.AsMemory(done), cancellationToken);
+            done += count > 0 ? count : throw new IOException("the content is shorter than it was");
+        }
+
+        List<RecipientResult> results = [];
+        foreach (DeliveryRecipient recipient in request.Recipients)
+        {
+            results.Add(cancellationToken.IsCancellationRequested
+                ? new RecipientResult(recipient.Index, DeliveryStatus.Deferred, "4.3.2", "shutdown", "local")
+                : await DeliverAsync(request, recipient, content));
+        }
+
+        return results;
+    }
+
+    private async ValueTask<RecipientResult> DeliverAsync(DeliveryRequest request, DeliveryRecipient recipient, byte[] content)
+    {
+        string address = recipient.Address;
+        string fate = address.Split('.')[0];
+        bool calm = world.IsCalm;
+        await PauseAsync(fate == "slow" ? 100_000 : world.MailboxTrouble == 2 ? 30_000 : 40);
+        int trouble = calm ? 0 : world.MailboxTrouble;
+        if (fate == "bounce")
+        {
+            return new RecipientResult(recipient.Index, DeliveryStatus.Bounced, "5.1.1", "unknown user", "local");
+        }
+
+        if (trouble == 1 || (fate == "defer" && chance.Percent(75)))
+        {
+            return new RecipientResult(recipient.Index, DeliveryStatus.Deferred, "4.2.0", "mailbox is busy", "local");
+        }
+
+        if (fate is "list" or "outlist")
+        {
+            return Expand(request, recipient, fate);
+        }
+
+        Effect? effect = life.IsDead ? null : world.Ledger.Delivered(content, address, request.Transport, life);
+        await PauseAsync(trouble == 2 ? 30_000 : 30);
+        effect?.Answered();
+        return new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "delivered to mailbox", "local");
+    }
+
+    private RecipientResult Expand(DeliveryRequest request, DeliveryRecipient recipient, string fate)
+    {
+        string own = recipient.Address[..recipient.Address.IndexOf('@', StringComparison.Ordinal)][(fate.Length + 1)..];
+        string domain = recipient.Address[(recipient.Address.IndexOf('@', StringComparison.Ordinal) + 1)..];
+        string[] members = fate == "list"
+            ? [$"ok.{own}x1@{domain}", $"ok.{own}x2@{domain}", $"bounce.{own}x3@{domain}"]
+            : [$"ok.{own}y1@{domain}", $"ok.{own}y2@remote2.example"];
+        world.Ledger.Expanded(request.Envelope.QueueId, recipient.Address, members);
+        return new RecipientResult(recipient.Index, DeliveryStatus.Expanded, "2.0.0", "expanded", "local")
+        {
+            Into = [.. members.Select(member => new EnvelopeRecipient(member, recipient.Address, recipient.Recipient.Notify))],
+        };
+    }
+
+    private async ValueTask PauseAsync(int most)
+    {
+        if (chance.Percent(60))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(chance.Between(0, most)), life.Time);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Postwright.Simulation.Disk;
+using Postwright.Simulation.Engine;
+using Postwright.Simulation.Ledger;
+using Postwright.Simulation.Network;
+
+namespace Postwright.Simulation.World;
+
+/// <summary>
+/// The mail system and everything around it: clients, servers, DNS, mailboxes, the administrator, the disk and the plan of what
+/// goes wrong. <see cref="Run"/> lets the plan happen, then lets the faults end, and everything must come to its end.
+/// </summary>
+internal sealed class SimWorld
+{
+    public static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    // Longer than any message of any variant may stay: a day, then its bounce's half a day, then the copy's for postmaster.
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromDays(6);
+    private const long MostSteps = 4_000_000;
+
+    private readonly SortedDictionary<string, int> _counts = new(StringComparer.Ordinal);
+    private readonly List<Client> _clients = [];
+    private readonly Rng _chance;
+    private readonly WorldEvents _events;
+    private int _lives;
+    private int _variant;
+    private bool _lookSoon;
+
+    public SimWorld(Plan plan, TextWriter? trace = null)
+    {
+        Plan = plan;
+        Scheduler = new Scheduler(plan.Seed, trace);
+        Context = new SimContext(Scheduler);
+        Time = new SimTime(Context, Start);
+        _chance = Rng.Of(plan.Seed, 3);
+        _variant = plan.Variant;
+        Ledger = new MailLedger(this);
+        Network = new SimNetwork(Scheduler, Context, Time, Rng.Of(plan.Seed, 4), Count) { Connected = Watch };
+        Dns = new SimDns(Rng.Of(plan.Seed, 5), () => Serving?.Time ?? Time, Count);
+        Maildrop = new SimMaildrop(this, Rng.Of(plan.Seed, 7));
+        Servers =
+        [
+            .. new[] { "192.0.2.11", "192.0.2.12", "192.0.2.20", "192.0.2.21", "192.0.2.30", "192.0.2.40" }
+                .Select((address, i) => new RemoteServer(this, IPAddress.Parse(address), address.EndsWith(".40", StringComparison.Ordinal), Rng.Of(plan.Seed, 20 + (ulong)i))),
+        ];
+        _events = new WorldEvents(this, Rng.Of(plan.Seed, 6));
+    }
+
+    public Plan Plan { get; }
+
+    public Scheduler Scheduler { get; }
+
+    public History History => Scheduler.History;
+
+    public SimContext Context { get; }
+
+    public SimTime Time { get; }
+
+    public Platter Platter { get; } = new();
+
+    public DiskFaults DiskFaults { get; } = new();
+
+    public SimNetwork Network { get; }
+
+    public SimDns Dns { get; }
+
+    public MailLedger Ledger { get; }
+
+    public SimMaildrop Maildrop { get; }
+
+    public IReadOnlyList<RemoteServer> Servers { get; }
+
+    /// <summary>The process that runs, or null.</summary>
+    public Life? Serving { get; private set; }
+
+    /// <summary>How far the machine's wall clock is off.</summary>
+    public TimeSpan ClockOffset { get; private set; }
+
+    /// <summary>The faults are over.</summary>
+    public bool IsCalm { get; private set; }
+
+    /// <summary>0 for none, 1 when mailboxes are busy, 2 when they are slow.</summary>
+    public int MailboxTrouble { get; set; }
+
+    /// <summary>A bit has turned.</summary>
+    public bool HasRotted { get; set; }
+
+    /// <summary>The disk has refused something at least once.</summary>
+    public bool DiskHadTrouble { get; private set; }
+
+    /// <summary>How often each thing happened.</summary>
+    public IReadOnlyDictionary<string, int> Counts => _counts;
+
+    /// <summary>The first promise that was broken.</summary>
+    public SimulationException? Broken { get; set; }
+
+    public void Count(string what)
+    {
+        _counts[what] = _counts.GetValueOrDefault(what) + 1;
+        DiskHadTrouble |= what.StartsWith("disk ", StringComparison.Ordinal);
+    }
+
+    /// <summary>The ledger looks when the step is over.</summary>
+    public void LookSoon() => _lookSoon = true;
+
+    /// <summary>Lets the plan happen and everything come to its end; throws when a promise is broken.</summary>
+    public void Run()
+    {
+        SynchronizationContext? before = SynchronizationContext.Current;
+        try
+        {
+            foreach (RemoteServer server in Servers)
+            {
+                Context.Run(server.Run);
+            }
+
+            Context.Run(Boot);
+            foreach (PlanItem item in Plan.Items.Where(static item => item.Message is { Session: 0 }))
+            {
+                Network.After(item.At, () => Maildrop.Submit(item.Message!));
+            }
+
+            foreach (IGrouping<int, PlanItem> session in Plan.Items.Where(static item => item.Message is { Session: > 0 }).GroupBy(static item => item.Message!.Session))
+            {
+                var client = new Client(this, [.. session.Select(static item => item.Message!)], Rng.Of(Plan.Seed, 5000 + (ulong)session.Key));
+                _clients.Add(client);
+                Network.After(session.First().At, client.Run);
+            }
+
+            foreach (PlanItem item in Plan.Items.Where(static item => item.Message is null))
+            {
+                Network.After(item.At, () => _events.Begin(item));
+            }
+
+            RunUntil(Plan.Length.Ticks, static () => false);
+            Network.After(TimeSpan.Zero, CalmDown);
+            long deadline = Scheduler.Now + DrainLimit.Ticks;
+            RunUntil(deadline, IsDrained);
+            if (!IsDrained())
+            {
+                throw new SimulationException($"not everything came to its end:\n{Ledger.Describe()}\n{string.Join("\n", _clients.Where(static client => !client.IsDone))}");
+            }
+
+            RestartOnce(deadline + TimeSpan.FromHours(1).Ticks);
+            Ledger.Finish();
+            CheckBounds();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
+    }
+
+    public void Crash(Life life, bool powerCut)
+    {
+        History.Note("world", powerCut ? "POWER CUT" : "KILL");
+        Ledger.Crashed(life);
+        if (powerCut)
+        {
+            Platter.CutPower(_chance);
+            Maildrop.CutPower();
+        }
+        else
+        {
+            Platter.Kill();
+        }
+
+        Leave(life, powerCut, TimeSpan.FromMilliseconds(_chance.Between(100, 60_000)));
+    }
+
+    /// <summary>A process ended in order, or could not start; another one follows.</summary>
+    public void Ended(Life life, TimeSpan away)
+    {
+        Ledger.Crashed(life);
+        Platter.Kill();
+        Leave(life, false, away);
+    }
+
+    /// <summary>An orderly end leaves nothing behind.</summary>
+    public void Stopped(Life life)
+    {
+        if (Platter.OpenHandles != 0)
+        {
+            throw new SimulationException($"{Platter.OpenHandles} files were left open");
+        }
+    }
+
+    public void JumpClock(TimeSpan by)
+    {
+        ClockOffset += by;
+        if (Serving is { } life)
+        {
+            life.Time.Offset = ClockOffset;
+        }
+    }
+
+    public Server.Master.MailSystem? System => Serving is { IsUp: true } life ? life.System : null;
+
+    public Core.Configuration.MailConfiguration Configuration(int variant)
+    {
+        _variant = variant;
+        return SimConfiguration.Make(variant, QueueDirectory);
+    }
+
+    public const string QueueDirectory = "/var/spool/postfix";
+
+    private void Leave(Life life, bool powerCut, TimeSpan away)
+    {
+        life.Die();
+        Network.ProcessDied(life.Context, powerCut);
+        Serving = null;
+        Network.After(away, Boot);
+    }
+
+    private void Boot()
+    {
+        if (Serving is null)
+        {
+            Serving = new Life(this, ++_lives);
+            Count("start");
+            Life life = Serving;
+            life.Context.Run(() => life.Boot(SimConfiguration.Make(_variant, QueueDirectory)));
+        }
+    }
+
+    private void RunUntil(long until, Func<bool> over)
+    {
+        while (true)
+        {
+            if (Scheduler.IsIdle && (over() || Scheduler.Now >= until))
+            {
+                return;
+            }
+
+            Scheduler.Step(until);
+            if (_lookSoon)
+            {
+                _lookSoon = false;
+                if (Serving?.Spool is not null)
+                {
+                    Ledger.Look(Serving);
+                }
+            }
+
+            if (Broken is { } broken)
+            {
+                throw broken;
+            }
+
+            if (Scheduler.Steps > MostSteps)
+            {
+                throw new SimulationException("the world does not come to rest");
+            }
+        }
+    }
+
+    /// <summary>The faults end; held mail is released, damaged mail is thrown away.</summary>
+    private void CalmDown()
+    {
+        IsCalm = true;
+        _events.EndAll();
+        _events.ReleaseAll();
+    }
+
+    private bool IsDrained() =>
+        _clients.TrueForAll(static client => client.IsDone) && Maildrop.Count == 0 && Serving is { IsUp: true } life && life.Spool!.Index.Entries.Count == 0;
+
+    /// <summary>A last stop and start: what had left the queue must not come back.</summary>
+    private void RestartOnce(long deadline)
+    {
+        int lives = _lives;
+        Serving!.Context.Run(() => Serving.Stop(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(1)));
+        RunUntil(deadline, () => _lives > lives && Serving is { IsUp: true });
+        if (!IsDrained())
+        {
+            throw new SimulationException($"after the last restart there is mail again, or no mail system:\n{Ledger.Describe()}");
+        }
+    }
+
+    private void CheckBounds()
+    {
+        if (Platter.MostHandles > 64)
+        {
+            throw new SimulationException($"{Platter.MostHandles} files were open at once");
+        }
+    }
+
+    /// <summary>Sees what the server says to its clients.</summary>
+    private void Watch(SimLink link)
+    {
+        if (link.Server.LocalEndPoint is IPEndPoint { Port: 25 } here && here.Address.Equals(IPAddress.Parse("10.0.0.1")))
+        {
+            link.Server.Sending = (_, bytes) =>
+            {
+                if (Serving is { IsDead: false } && bytes.Span.IndexOf("queued as "u8) is var at and >= 0)
+                {
+                    string text = Encoding.ASCII.GetString(bytes.Span[(at + 10)..]);
+                    Ledger.Acknowledged(text[..text.IndexOf('\r', StringComparison.Ordinal)]);
+                }
+            };
+        }
+    }
+
+    /// <inheritdoc />
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"seed {Plan.Seed}");
+}
