@@ -12,6 +12,7 @@ usage: ./build.sh [COMMAND]
   demo                 start a server on 127.0.0.1:2525 in a throw-away directory, send a message through it
   test                 run every test; the last line is "N passed, N failed, N skipped"
   bench [ROW ...]      measure against the real Postfix (see bench/README.md)
+  simulate [OPTIONS]   run the whole mail system in simulated worlds (--seeds N --hours H; tests/Postwright.Simulation)
   crash [ROUNDS]       kill the server under load: nothing accepted is lost, every duplicate has a cause
   install [DESTDIR]    as root: install programs, users, groups, directories, examples, systemd unit
   uninstall [DESTDIR]  as root: take them away again (configuration and mail stay)
@@ -22,7 +23,7 @@ command=${1:-publish}
 [ $# -gt 0 ] && shift
 case "$command" in
     publish) exec build/publish.sh "$@" ;;
-    demo | test | bench | crash | install | uninstall)
+    demo | test | bench | crash | simulate | install | uninstall)
         script=build/$command.sh
         case "$command" in bench) script=bench/run.sh ;; crash) script=tests/outside/run.sh; set -- crash "$@" ;; esac
         exec "$script" "$@" ;;
