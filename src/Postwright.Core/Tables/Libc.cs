@@ -21,6 +21,31 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(SafeHandle file, int operation);
 
+    /// <summary>
+    /// Waits for the exclusive lock of the whole file that fcntl(2) knows, held by the open file and not by the process: a
+    /// library that opens and closes the same file would end the latter.
+    /// </summary>
+    public static unsafe int LockRecord(SafeHandle file)
+    {
+        const int SetLockAndWait = 38;
+        var request = new RecordLock { Type = 1 };
+        return Fcntl(file, SetLockAndWait, &request);
+    }
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static unsafe partial int Fcntl(SafeHandle file, int command, RecordLock* request);
+
+    /// <summary>struct flock: a write lock from the start to the end, when all else is zero.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct RecordLock
+    {
+        public short Type;
+        public short From;
+        public long Start;
+        public long Length;
+        public int Process;
+    }
+
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenFile(string path, int flags, uint mode);
 

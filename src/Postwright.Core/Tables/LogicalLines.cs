@@ -35,7 +35,8 @@ internal static class LogicalLines
         int number = 0;
         int first = 0;
         int start = 0;
-        System.Text.StringBuilder? line = null;
+        string? line = null;
+        System.Text.StringBuilder? joined = null;
         while (start < content.Length)
         {
             int end = content.IndexOf('\n', start);
@@ -49,24 +50,26 @@ internal static class LogicalLines
                 continue;
             }
 
-            if (line is not null && kind == LineKind.Start)
+            if (line is not null && kind == LineKind.Continuation)
             {
-                yield return new LogicalLine(first, line.ToString().TrimEnd(White));
-                line = null;
+                joined ??= new System.Text.StringBuilder(line);
+                joined.Append(content, from, Math.Min(end - from, MaxLength - joined.Length));
+                continue;
             }
 
-            if (line is null)
+            if (line is not null)
             {
-                line = new System.Text.StringBuilder();
-                first = number;
+                yield return new LogicalLine(first, (joined?.ToString() ?? line).TrimEnd(White));
+                joined = null;
             }
 
-            line.Append(content, from, Math.Min(end - from, MaxLength - line.Length));
+            line = content.Substring(from, Math.Min(end - from, MaxLength));
+            first = number;
         }
 
         if (line is not null)
         {
-            yield return new LogicalLine(first, line.ToString().TrimEnd(White));
+            yield return new LogicalLine(first, (joined?.ToString() ?? line).TrimEnd(White));
         }
     }
 
@@ -82,6 +85,11 @@ internal static class LogicalLines
 
     private static LineKind Classify(ReadOnlySpan<char> physical)
     {
+        if (physical.Length > 0 && char.IsAsciiLetterOrDigit(physical[0]))
+        {
+            return LineKind.Start;
+        }
+
         ReadOnlySpan<char> trimmed = physical.TrimStart(White);
         return trimmed.IsEmpty || trimmed[0] == '#' ? LineKind.Skipped
             : trimmed.Length == physical.Length ? LineKind.Start : LineKind.Continuation;

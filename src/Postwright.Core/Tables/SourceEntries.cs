@@ -19,28 +19,27 @@ internal static class SourceEntries
     {
         foreach (LogicalLine line in lines)
         {
-            string where = $"{path}, line {line.Number}: ";
             if (utf8 && TableText.HasStrayBytes(line.Text))
             {
-                warn($"{where}non-UTF-8 input \"{line.Text}\" -- ignoring this line");
+                warn($"{path}, line {line.Number}: non-UTF-8 input \"{line.Text}\" -- ignoring this line");
                 continue;
             }
 
             if (!Split(line.Text, out string key, out string value))
             {
-                warn($"{where}unbalanced '\"' in '{line.Text}' -- ignoring this line");
+                warn($"{path}, line {line.Number}: unbalanced '\"' in '{line.Text}' -- ignoring this line");
                 continue;
             }
 
             if (key.Length == 0 || value.Length == 0)
             {
-                warn($"{where}expected format: key whitespace value{ignored}");
+                warn($"{path}, line {line.Number}: expected format: key whitespace value{ignored}");
                 continue;
             }
 
             if (key.EndsWith(':'))
             {
-                warn($"{where}record is in \"key: value\" format; is this an alias file?");
+                warn($"{path}, line {line.Number}: record is in \"key: value\" format; is this an alias file?");
             }
 
             yield return new SourceEntry(line.Number, key, value);
@@ -54,15 +53,16 @@ internal static class SourceEntries
         int i = 0;
         for (; i < text.Length; i++)
         {
-            if (text[i] == '\\')
+            char c = text[i];
+            if (c == '\\')
             {
                 i++;
             }
-            else if (text[i] == '"')
+            else if (c == '"')
             {
                 quoted = !quoted;
             }
-            else if (!quoted && LogicalLines.White.Contains(text[i]))
+            else if (!quoted && c is ' ' or (>= '\t' and <= '\r'))
             {
                 break;
             }

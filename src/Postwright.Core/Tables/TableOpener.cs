@@ -1,6 +1,6 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
-using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Indexed;
 using Postwright.Core.Tables.Patterns;
 using Postwright.Core.Tables.Remote;
 
@@ -22,6 +22,9 @@ internal enum TableUse
     /// <summary>Keys are tried with a NUL at the end.</summary>
     TryWithNul = 4,
 
+    /// <summary>Values in a source are names of files, whose content in base64 is the value (<c>postmap -F</c>).</summary>
+    ValuesAreFiles = 8,
+
     /// <summary>What daemons do.</summary>
     Daemon = Fold | TryWithoutNul | TryWithNul,
 }
@@ -34,11 +37,11 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
-        ["btree"] = (opener, name, rest) => DbFileTable.Btree(name, rest, opener),
+        ["btree"] = (opener, name, rest) => new IndexedTable(IndexKind.Btree, name, rest, opener),
         ["cidr"] = CidrTable.Open,
         ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Folds),
         ["fail"] = (_, name, _) => new FailTable(name),
-        ["hash"] = (opener, name, rest) => DbFileTable.Hash(name, rest, opener),
+        ["hash"] = (opener, name, rest) => new IndexedTable(IndexKind.Hash, name, rest, opener),
         ["inline"] = (opener, name, rest) =>
             MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
         ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),

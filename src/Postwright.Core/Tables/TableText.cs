@@ -39,6 +39,19 @@ internal static class TableText
         return text.ToString();
     }
 
+    /// <summary>The bytes that <see cref="Decode"/> made <paramref name="text"/> from, and a NUL.</summary>
+    public static byte[] EncodeWithNul(ReadOnlySpan<char> text)
+    {
+        if (text.ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
+            return [.. Encode(text), 0];
+        }
+
+        byte[] plain = new byte[Encoding.UTF8.GetByteCount(text) + 1];
+        Encoding.UTF8.GetBytes(text, plain);
+        return plain;
+    }
+
     /// <summary>The bytes that <see cref="Decode"/> made <paramref name="text"/> from.</summary>
     public static byte[] Encode(ReadOnlySpan<char> text)
     {
@@ -72,6 +85,11 @@ internal static class TableText
     /// <summary>True when <paramref name="text"/> carries bytes that were not valid UTF-8.</summary>
     public static bool HasStrayBytes(ReadOnlySpan<char> text)
     {
+        if (!text.ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
+            return false;
+        }
+
         while (!text.IsEmpty)
         {
             if (Rune.DecodeFromUtf16(text, out _, out int used) != System.Buffers.OperationStatus.Done)

@@ -1,3 +1,4 @@
+using Postwright.Commands.Postmap;
 using Postwright.Commands.Sendmail;
 using Postwright.Commands.Shared;
 

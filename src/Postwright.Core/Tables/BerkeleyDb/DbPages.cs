@@ -1,12 +1,11 @@
 using System.Buffers.Binary;
-using Microsoft.Win32.SafeHandles;
+using Postwright.Core.Tables.Indexed;
 
 namespace Postwright.Core.Tables.BerkeleyDb;
 
-// Pages of a Berkeley DB file, read with pread and never mapped: a file that is cut short gives a short read, not SIGBUS.
-// Nothing in a page is believed: a page must carry its own number and an expected type, offsets must lie inside it, chains
-// are bounded by the number of pages. What does not fit is Damage, a value; nothing here throws for the file's content.
-// Files with checksums or encryption, or of the other byte order, are none that Postfix makes, and are refused.
+// Pages of a Berkeley DB file. Nothing in a page is believed: a page must carry its own number and an expected type, offsets
+// must lie inside it, chains are bounded by the number of pages. Files with checksums or encryption, or of the other byte
+// order, are none that Postfix makes, and are refused.
 
 /// <summary>The kinds of pages that hash and btree files have (libdb's db_page.h).</summary>
 internal enum PageType : byte
@@ -23,7 +22,7 @@ internal enum PageType : byte
 }
 
 /// <summary>Reads and checks the pages of one file. Not for use by two threads at once.</summary>
-internal sealed class DbPages(SafeFileHandle file)
+internal sealed class DbPages(IndexFile file)
 {
     public const int HeaderSize = 26;
     private const int SmallestPage = 512;
@@ -32,6 +31,7 @@ internal sealed class DbPages(SafeFileHandle file)
     public const int MaxItem = 16 << 20;
 
     private byte[] _overflow = [];
+    private byte[] _scratch = [];
     private byte[] _meta = [];
 
     public int PageSize { get; private set; }
@@ -42,15 +42,17 @@ internal sealed class DbPages(SafeFileHandle file)
     public ReadOnlySpan<byte> Meta => _meta;
 
     /// <summary>Why the file cannot be read, or null.</summary>
-    public string? Damage { get; set; }
+    public string? Damage { get; private set; }
 
     /// <summary>Reads the first page; false and <see cref="Damage"/> when this is no such file.</summary>
     public bool ReadMeta(uint magic, PageType type, uint oldestVersion, uint newestVersion)
     {
         Damage = null;
+        file.Forget();
+
         // One read once the page size is known; a page size that has changed means another one.
         Span<byte> head = PageSize == 0 ? stackalloc byte[SmallestPage] : _meta;
-        if (Read(head, 0) < head.Length)
+        if (file.Read(head, 0) < head.Length)
         {
             PageSize = 0;
             return Fail("file is too short");
@@ -81,29 +83,33 @@ internal sealed class DbPages(SafeFileHandle file)
         {
             PageSize = (int)size;
             _meta = new byte[PageSize];
+            _scratch = new byte[PageSize];
             _overflow = new byte[PageSize];
-            if (Read(_meta, 0) != PageSize)
+            if (file.Read(_meta, 0) != PageSize)
             {
                 return Fail("file is too short");
             }
         }
 
-        long pages = RandomAccess.GetLength(file) / PageSize;
+        long pages = file.Length / PageSize;
         LastPage = (uint)Math.Min(UInt32(_meta, 32), Math.Max(pages - 1, 0));
         return true;
     }
 
-    /// <summary>Reads page <paramref name="number"/>; its type is the caller's to check.</summary>
-    public bool ReadPage(uint number, byte[] page)
+    /// <summary>Reads page <paramref name="number"/>, good until the next call; its type is the caller's to check.</summary>
+    public bool ReadPage(uint number, out ReadOnlySpan<byte> page) => ReadPage(number, _scratch, out page);
+
+    private bool ReadPage(uint number, byte[] scratch, out ReadOnlySpan<byte> page)
     {
         if (number == 0 || number > LastPage)
         {
+            page = default;
             return Fail($"page {number} is outside the file");
         }
 
-        if (Read(page.AsSpan(0, PageSize), number * (long)PageSize) != PageSize)
+        if (!file.TryRead(number * (long)PageSize, PageSize, scratch, out page))
         {
-            return Fail($"page {number} is cut short");
+            return Fail(file.Failure ?? $"page {number} is cut short");
         }
 
         return UInt32(page, 8) == number || IsBlank(page) || Fail($"page {number} is damaged");
@@ -119,16 +125,16 @@ internal sealed class DbPages(SafeFileHandle file)
     public static uint NextPage(ReadOnlySpan<byte> page) => UInt32(page, 16);
 
     /// <summary>The offset of item <paramref name="index"/>, or -1 when it does not lie between the index and the page's end.</summary>
-    public int ItemOffset(ReadOnlySpan<byte> page, int index)
+    public static int ItemOffset(ReadOnlySpan<byte> page, int index)
     {
         int entries = Entries(page);
-        if (index >= entries || HeaderSize + (entries * 2) > PageSize)
+        if (index >= entries || HeaderSize + (entries * 2) > page.Length)
         {
             return -1;
         }
 
         int offset = UInt16(page, HeaderSize + (index * 2));
-        return offset >= HeaderSize + (entries * 2) && offset < PageSize ? offset : -1;
+        return offset >= HeaderSize + (entries * 2) && offset < page.Length ? offset : -1;
     }
 
     /// <summary>Puts an item together from overflow pages; null and <see cref="Damage"/> when the chain is not sound.</summary>
@@ -145,22 +151,22 @@ internal sealed class DbPages(SafeFileHandle file)
         uint number = first;
         for (uint read = 0; number != 0; read++)
         {
-            if (read > LastPage || !ReadPage(number, _overflow))
+            if (read > LastPage || !ReadPage(number, _overflow, out ReadOnlySpan<byte> page))
             {
                 Fail("a chain of overflow pages has no end");
                 return null;
             }
 
-            int length = UInt16(_overflow, 22);
-            if (TypeOf(_overflow) != PageType.Overflow || length == 0 || length > PageSize - HeaderSize || length > item.Length - done)
+            int length = UInt16(page, 22);
+            if (TypeOf(page) != PageType.Overflow || length == 0 || length > PageSize - HeaderSize || length > item.Length - done)
             {
                 Fail($"overflow page {number} is damaged");
                 return null;
             }
 
-            _overflow.AsSpan(HeaderSize, length).CopyTo(item.AsSpan(done));
+            page.Slice(HeaderSize, length).CopyTo(item.AsSpan(done));
             done += length;
-            number = NextPage(_overflow);
+            number = NextPage(page);
         }
 
         if (done != total)
@@ -172,6 +178,9 @@ internal sealed class DbPages(SafeFileHandle file)
         return item;
     }
 
+    /// <summary>Begins anew after damage that one search met.</summary>
+    public void Mend() => Damage = null;
+
     /// <summary>Notes the first damage; always false.</summary>
     public bool Fail(string reason)
     {
@@ -182,28 +191,4 @@ internal sealed class DbPages(SafeFileHandle file)
     public static uint UInt32(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
 
     public static int UInt16(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]);
-
-    private int Read(Span<byte> bytes, long offset)
-    {
-        int done = 0;
-        try
-        {
-            while (done < bytes.Length)
-            {
-                int count = RandomAccess.Read(file, bytes[done..], offset + done);
-                if (count == 0)
-                {
-                    break;
-                }
-
-                done += count;
-            }
-        }
-        catch (IOException e)
-        {
-            Fail(e.Message);
-        }
-
-        return done;
-    }
 }

@@ -1,3 +1,5 @@
+using Postwright.Core.Tables.Indexed;
+
 namespace Postwright.Core.Tables.BerkeleyDb;
 
 // Hash files, versions 8 to 10 (libdb 4.x to 6.x): linear hashing with FNV-1, buckets of chained pages. Items on a page are
@@ -5,7 +7,7 @@ namespace Postwright.Core.Tables.BerkeleyDb;
 // to the last whether they are sorted or not.
 
 /// <summary>Reads <c>hash:</c> files.</summary>
-internal sealed class HashReader(DbPages pages) : DbReader(pages)
+internal sealed class HashReader(IndexFile file) : IndexReader
 {
     private const uint Magic = 0x061561;
     private const int Spares = 96;
@@ -16,37 +18,35 @@ internal sealed class HashReader(DbPages pages) : DbReader(pages)
     /// <summary>libdb's test word, with its NUL, hashed: it tells whether the file uses the usual function.</summary>
     private static readonly uint TestHash = Hash("%$sniglet^&\0"u8);
 
-    private byte[] _page = [];
+    private readonly DbPages _pages = new(file);
     private uint _maxBucket;
     private uint _highMask;
     private uint _lowMask;
     private bool _grown;
 
+    public override string? Damage => _pages.Damage;
+
     public override bool ReadMeta()
     {
-        if (!Pages.ReadMeta(Magic, PageType.HashMeta, 8, 10))
+        if (!_pages.ReadMeta(Magic, PageType.HashMeta, 8, 10))
         {
             return false;
         }
 
-        ReadOnlySpan<byte> meta = Pages.Meta;
+        ReadOnlySpan<byte> meta = _pages.Meta;
         _maxBucket = DbPages.UInt32(meta, 72);
         _highMask = DbPages.UInt32(meta, 76);
         _lowMask = DbPages.UInt32(meta, 80);
         _grown = DbPages.UInt32(meta, 84) == 0;
-        if (_page.Length != Pages.PageSize)
-        {
-            _page = new byte[Pages.PageSize];
-        }
-
-        return (DbPages.UInt32(meta, 92) == TestHash || Pages.Fail("unknown hash function"))
-            && ((_maxBucket < Pages.LastPage && _highMask >= _maxBucket && (_highMask >> 1) == _lowMask && (_highMask & (_highMask + 1)) == 0)
-                || Pages.Fail("bad number of buckets"));
+        return (DbPages.UInt32(meta, 92) == TestHash || _pages.Fail("unknown hash function"))
+            && ((_maxBucket < _pages.LastPage && _highMask >= _maxBucket && (_highMask >> 1) == _lowMask && (_highMask & (_highMask + 1)) == 0)
+                || _pages.Fail("bad number of buckets"));
     }
 
-    public override DbOutcome Find(ReadOnlySpan<byte> key, out byte[]? value)
+    public override IndexOutcome Find(ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value)
     {
-        value = null;
+        value = default;
+        _pages.Mend();
         uint hash = Hash(key);
         uint bucket = hash & _highMask;
         if (bucket > _maxBucket)
@@ -57,56 +57,56 @@ internal sealed class HashReader(DbPages pages) : DbReader(pages)
         uint number = PageOf(bucket);
         for (uint read = 0; number != 0; read++)
         {
-            if (read > Pages.LastPage)
+            if (read > _pages.LastPage)
             {
-                Pages.Fail("a chain of pages has no end");
-                return DbOutcome.Damaged;
+                _pages.Fail("a chain of pages has no end");
+                return IndexOutcome.Damaged;
             }
 
-            if (!ReadBucketPage(number, bucket, first: read == 0))
+            if (!ReadBucketPage(number, bucket, first: read == 0, out ReadOnlySpan<byte> page))
             {
-                return DbOutcome.Damaged;
+                return IndexOutcome.Damaged;
             }
 
-            DbOutcome outcome = FindOnPage(key, out value);
-            if (outcome != DbOutcome.NotFound)
+            IndexOutcome outcome = FindOnPage(page, key, out value);
+            if (outcome != IndexOutcome.NotFound)
             {
                 return outcome;
             }
 
-            number = DbPages.NextPage(_page);
+            number = DbPages.NextPage(page);
         }
 
-        return DbOutcome.NotFound;
+        return IndexOutcome.NotFound;
     }
 
-    public override IEnumerable<KeyValuePair<byte[], byte[]>> Entries()
+    public override void List(IndexEntry entry)
     {
+        _pages.Mend();
         uint pagesRead = 0;
         for (uint bucket = 0; bucket <= _maxBucket; bucket++)
         {
             uint number = PageOf(bucket);
             for (bool first = true; number != 0; first = false)
             {
-                if (pagesRead++ > Pages.LastPage || !ReadBucketPage(number, bucket, first))
+                if (pagesRead++ > _pages.LastPage || !ReadBucketPage(number, bucket, first, out ReadOnlySpan<byte> page))
                 {
-                    Pages.Fail("a chain of pages has no end");
-                    yield break;
+                    _pages.Fail("a chain of pages has no end");
+                    return;
                 }
 
-                uint next = DbPages.NextPage(_page);
-                int entries = DbPages.Entries(_page);
+                int entries = DbPages.Entries(page);
                 for (int i = 0; i + 1 < entries; i += 2)
                 {
-                    if (Item(i) is not { } key || Item(i + 1) is not { } value)
+                    if (!TryItem(page, i, out ReadOnlySpan<byte> key) || !TryItem(page, i + 1, out ReadOnlySpan<byte> value))
                     {
-                        yield break;
+                        return;
                     }
 
-                    yield return new KeyValuePair<byte[], byte[]>(key, value);
+                    entry(key, value);
                 }
 
-                number = next;
+                number = DbPages.NextPage(page);
             }
         }
     }
@@ -126,50 +126,64 @@ internal sealed class HashReader(DbPages pages) : DbReader(pages)
     private uint PageOf(uint bucket)
     {
         int log = 32 - System.Numerics.BitOperations.LeadingZeroCount(bucket);
-        return unchecked(bucket + DbPages.UInt32(Pages.Meta, Spares + (log * 4)));
+        return unchecked(bucket + DbPages.UInt32(_pages.Meta, Spares + (log * 4)));
     }
 
-    private bool ReadBucketPage(uint number, uint bucket, bool first)
+    private bool ReadBucketPage(uint number, uint bucket, bool first, out ReadOnlySpan<byte> page)
     {
-        if (!Pages.ReadPage(number, _page))
+        if (!_pages.ReadPage(number, out page))
         {
             return false;
         }
 
-        if (DbPages.IsBlank(_page))
+        if (DbPages.TypeOf(page) is PageType.Hash or PageType.HashUnsorted)
         {
-            // The two buckets a file begins with may be holes; those that came by splitting were written.
-            return (first && (bucket < 2 || !_grown)) || Pages.Fail($"page {number} is empty");
+            return true;
         }
 
-        return DbPages.TypeOf(_page) is PageType.Hash or PageType.HashUnsorted || Pages.Fail($"page {number} is damaged");
+        // The two buckets a file begins with may be holes; those that came by splitting were written.
+        return DbPages.IsBlank(page)
+            ? (first && (bucket < 2 || !_grown)) || _pages.Fail($"page {number} is empty")
+            : _pages.Fail($"page {number} is damaged");
     }
 
-    private DbOutcome FindOnPage(ReadOnlySpan<byte> key, out byte[]? value)
+    private IndexOutcome FindOnPage(ReadOnlySpan<byte> page, ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value)
     {
-        value = null;
-        int entries = DbPages.Entries(_page);
+        value = default;
+        int entries = DbPages.Entries(page);
+        int first = DbPages.HeaderSize + (entries * 2);
+        if (first > page.Length)
+        {
+            _pages.Fail("an item lies outside its page");
+            return IndexOutcome.Damaged;
+        }
+
+        int end = page.Length;
         for (int i = 0; i + 1 < entries; i += 2)
         {
-            if (!TryRange(i, out int start, out int length))
+            int start = DbPages.UInt16(page, DbPages.HeaderSize + (i * 2));
+            int length = end - start;
+            end = DbPages.UInt16(page, DbPages.HeaderSize + (i * 2) + 2);
+            if (start < first || length < 1)
             {
-                return DbOutcome.Damaged;
+                _pages.Fail("an item lies outside its page");
+                return IndexOutcome.Damaged;
             }
 
             bool equal;
-            if (_page[start] == KeyData)
+            if (page[start] == KeyData)
             {
-                equal = _page.AsSpan(start + 1, length - 1).SequenceEqual(key);
+                equal = length == key.Length + 1 && page.Slice(start + 1, length - 1).SequenceEqual(key);
             }
-            else if (_page[start] == OffPage && length >= 12)
+            else if (page[start] == OffPage && length >= 12)
             {
                 equal = false;
-                if (DbPages.UInt32(_page, start + 8) == key.Length)
+                if (DbPages.UInt32(page, start + 8) == key.Length)
                 {
-                    byte[]? big = Pages.ReadOverflow(DbPages.UInt32(_page, start + 4), (uint)key.Length);
+                    byte[]? big = _pages.ReadOverflow(DbPages.UInt32(page, start + 4), (uint)key.Length);
                     if (big is null)
                     {
-                        return DbOutcome.Damaged;
+                        return IndexOutcome.Damaged;
                     }
 
                     equal = key.SequenceEqual(big);
@@ -177,48 +191,51 @@ internal sealed class HashReader(DbPages pages) : DbReader(pages)
             }
             else
             {
-                Pages.Fail("a key of unknown kind");
-                return DbOutcome.Damaged;
+                _pages.Fail("a key of unknown kind");
+                return IndexOutcome.Damaged;
             }
 
             if (equal)
             {
-                value = Item(i + 1);
-                return value is null ? DbOutcome.Damaged : DbOutcome.Found;
+                return TryItem(page, i + 1, out value) ? IndexOutcome.Found : IndexOutcome.Damaged;
             }
         }
 
-        return DbOutcome.NotFound;
+        return IndexOutcome.NotFound;
     }
 
-    private bool TryRange(int index, out int start, out int length)
+    private bool TryRange(ReadOnlySpan<byte> page, int index, out int start, out int length)
     {
-        start = Pages.ItemOffset(_page, index);
-        int end = index == 0 ? Pages.PageSize : Pages.ItemOffset(_page, index - 1);
+        start = DbPages.ItemOffset(page, index);
+        int end = index == 0 ? page.Length : DbPages.ItemOffset(page, index - 1);
         length = end - start;
-        return (start >= 0 && length >= 1) || Pages.Fail("an item lies outside its page");
+        return (start >= 0 && length >= 1) || _pages.Fail("an item lies outside its page");
     }
 
-    private byte[]? Item(int index)
+    private bool TryItem(ReadOnlySpan<byte> page, int index, out ReadOnlySpan<byte> bytes)
     {
-        if (!TryRange(index, out int start, out int length))
+        bytes = default;
+        if (!TryRange(page, index, out int start, out int length))
         {
-            return null;
+            return false;
         }
 
-        ReadOnlySpan<byte> item = _page.AsSpan(start, length);
+        ReadOnlySpan<byte> item = page.Slice(start, length);
         switch (item[0])
         {
             case KeyData:
-                return item[1..].ToArray();
+                bytes = item[1..];
+                return true;
             case OffPage when length >= 12:
-                return Pages.ReadOverflow(DbPages.UInt32(item, 4), DbPages.UInt32(item, 8));
+                byte[]? big = _pages.ReadOverflow(DbPages.UInt32(item, 4), DbPages.UInt32(item, 8));
+                bytes = big;
+                return big is not null;
             case Duplicate when length >= 5 && DbPages.UInt16(item, 1) <= length - 5:
                 // Several values for a key: the first one, as libdb's get does.
-                return item.Slice(3, DbPages.UInt16(item, 1)).ToArray();
+                bytes = item.Slice(3, DbPages.UInt16(item, 1));
+                return true;
             default:
-                Pages.Fail("an item of unknown kind");
-                return null;
+                return _pages.Fail("an item of unknown kind");
         }
     }
 }

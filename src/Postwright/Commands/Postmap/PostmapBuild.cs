@@ -2,10 +2,10 @@ using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
 using Postwright.Core.Tables;
-using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Indexed;
 using LogicalLine = Postwright.Core.Tables.LogicalLine;
 
-namespace Postwright.Commands;
+namespace Postwright.Commands.Postmap;
 
 // Making a table from its source. Run by root, the work is done as the owner of the source, so that the result belongs to
 // that user and the power of root cannot be borrowed through the user's files; a new file gets the source's permissions for
@@ -14,7 +14,7 @@ namespace Postwright.Commands;
 /// <summary>Builds and updates tables for postmap and postalias.</summary>
 internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration configuration, MailLog log)
 {
-    private readonly bool _utf8 = !options.NoUtf8 && configuration.GetBool("smtputf8_enable");
+    private readonly bool _utf8 = options.ChecksUtf8(configuration);
     private readonly bool _trailingDot = configuration.GetBool("access_trailing_dot");
 
     /// <summary>Builds <paramref name="table"/> from its source, or adds what standard input holds (<c>-i</c>).</summary>
@@ -40,7 +40,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
 
     private void Write(string table, string type, string path, string source, byte[] content, uint mode)
     {
-        if (!DbWriter.Supports(type))
+        if (IndexKind.Of(type) is not { } kind)
         {
             throw new PostmapFailure(TableOpener.SupportedTypes.Contains(type)
                 ? $"unsupported dictionary type: {type} does not support bulk-mode creation."
@@ -48,9 +48,9 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
 
         string? error;
-        using DbWriter? writer = options.Incremental
-            ? DbWriter.Update(type, path, mode, create: true, options.Use, options.Duplicates, log.Warning, out error)
-            : DbWriter.Build(type, path, mode, options.Use, options.Duplicates, log.Warning, out error);
+        using IndexWriter? writer = options.Incremental
+            ? IndexWriter.Update(kind, path, content.Length, mode, create: true, options.Use, options.Duplicates, log.Warning, out error)
+            : IndexWriter.Build(kind, path, content.Length, mode, options.Use, options.Duplicates, log.Warning, out error);
         if (writer is null)
         {
             throw new PostmapFailure(error);
@@ -59,7 +59,19 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         foreach (SourceEntry entry in Entries(source, TableText.Decode(content)))
         {
             WarnOfTrailingDot(source, entry);
-            Check(table, writer.Put(entry.Key, entry.Value));
+            string value = entry.Value;
+            if (options.ValuesAreFiles)
+            {
+                if (FileValues.Encode(value, out string? problem) is not { } encoded)
+                {
+                    log.Warning($"{source}, line {entry.Line}: {problem}: skipping this entry");
+                    continue;
+                }
+
+                value = encoded;
+            }
+
+            Check(table, writer.Put(entry.Key, value));
         }
 
         AddSignatures(table, writer);
@@ -83,7 +95,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
     }
 
     /// <summary>What sendmail and NIS want to find in an alias database.</summary>
-    private void AddSignatures(string table, DbWriter writer)
+    private void AddSignatures(string table, IndexWriter writer)
     {
         if (options.IsAlias)
         {

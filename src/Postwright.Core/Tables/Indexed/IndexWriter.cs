@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Posix;
 
-namespace Postwright.Core.Tables.BerkeleyDb;
+namespace Postwright.Core.Tables.Indexed;
 
 /// <summary>What becomes of a second entry with the same key.</summary>
 internal enum DuplicateRule
@@ -16,65 +16,67 @@ internal enum DuplicateRule
     Replace,
 }
 
-// Writing a .db file. A build goes to a new file beside the old one, is synced and renamed over it, so that readers see the
+// Writing an indexed file. A build goes to a new file beside the old one, is synced and renamed over it, so that readers see the
 // old table or the new one and a crash leaves the old one; owner and mode of an existing file are kept. Where the directory
 // is not ours to write but the file is, it is rewritten in place, as Postfix does. Updates and deletions are in place.
-// Whoever writes holds the exclusive flock of the file that is there, which Postfix's programs and our readers respect.
+// Whoever writes holds the exclusive lock of the file that is there, which Postfix's programs respect, and our readers too.
 
-/// <summary>Writes one hash or btree file.</summary>
-internal sealed class DbWriter : IDisposable
+/// <summary>Writes one indexed file.</summary>
+internal sealed class IndexWriter : IDisposable
 {
+    private readonly IndexKind _kind;
     private readonly string _path;
+    private readonly long _size;
     private readonly TableUse _use;
     private readonly DuplicateRule _duplicates;
     private readonly Action<string> _warn;
     private SafeFileHandle? _lock;
-    private LibDb? _db;
+    private IIndexStore? _store;
     private string? _temporary;
     private int _descriptor = -1;
     private string _target;
 
-    private DbWriter(string source, TableUse use, DuplicateRule duplicates, Action<string> warn)
+    private IndexWriter(IndexKind kind, string source, long size, TableUse use, DuplicateRule duplicates, Action<string> warn)
     {
-        _path = source + ".db";
+        _kind = kind;
+        _size = size;
+        _path = source + kind.Suffix;
         _target = _path;
         _use = use;
         _duplicates = duplicates;
         _warn = warn;
     }
 
-    /// <summary>True for types that this can write.</summary>
-    public static bool Supports(string type) => type is "hash" or "btree";
-
     /// <summary>Begins to build the table anew; null and the reason when that cannot be done.</summary>
-    /// <param name="type">hash or btree.</param>
-    /// <param name="source">The path without .db.</param>
+    /// <param name="kind">The kind of file.</param>
+    /// <param name="source">The path without suffix.</param>
+    /// <param name="size">How long the source is; some kinds must know beforehand how much comes.</param>
     /// <param name="mode">The mode of a file that is not there yet.</param>
     /// <param name="use">Folding and NULs.</param>
     /// <param name="duplicates">What to do with equal keys.</param>
     /// <param name="warn">Takes warnings.</param>
     /// <param name="error">The reason.</param>
-    public static DbWriter? Build(
-        string type, string source, uint mode, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    public static IndexWriter? Build(
+        IndexKind kind, string source, long size, uint mode, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
     {
-        var writer = new DbWriter(source, use, duplicates, warn);
-        error = writer.Lock(mustExist: false) ?? writer.StartBuild(type, mode);
+        var writer = new IndexWriter(kind, source, size, use, duplicates, warn);
+        error = writer.Lock(mustExist: false) ?? writer.StartBuild(mode);
         return error is null ? writer : Abandon(writer);
     }
 
     /// <summary>Opens the table to add or remove entries; null and the reason when that cannot be done.</summary>
-    public static DbWriter? Update(
-        string type, string source, uint mode, bool create, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    public static IndexWriter? Update(
+        IndexKind kind, string source, long size, uint mode, bool create, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
     {
-        var writer = new DbWriter(source, use, duplicates, warn);
+        var writer = new IndexWriter(kind, source, size, use, duplicates, warn);
         error = writer.Lock(mustExist: !create);
         if (error is null && writer._lock is null)
         {
-            error = writer.StartBuild(type, mode);
+            error = writer.StartBuild(mode);
         }
         else
         {
-            error ??= writer.OpenInPlace(type);
+            error ??= writer.OpenInPlace();
         }
 
         return error is null ? writer : Abandon(writer);
@@ -90,7 +92,7 @@ internal sealed class DbWriter : IDisposable
     private string? Put(string key, string value, DuplicateRule duplicates)
     {
         bool nul = (_use & TableUse.TryWithNul) != 0 || (_use & TableUse.TryWithoutNul) == 0;
-        bool? stored = _db!.Put(Bytes(key, nul), Bytes(value, nul), duplicates == DuplicateRule.Replace, out string? error);
+        bool? stored = _store!.Put(Bytes(key, nul), Bytes(value, nul), duplicates == DuplicateRule.Replace, out string? error);
         if (stored is false && duplicates == DuplicateRule.Warn)
         {
             _warn($"{_path}: duplicate entry: \"{key}\"");
@@ -113,7 +115,7 @@ internal sealed class DbWriter : IDisposable
             }
 
             byte[] bytes = Bytes(folded, nul);
-            if (bytes.Length > 0 && _db!.Delete(bytes, out string? error) is { } done)
+            if (bytes.Length > 0 && _store!.Delete(bytes, out string? error) is { } done)
             {
                 deleted = done;
             }
@@ -129,9 +131,9 @@ internal sealed class DbWriter : IDisposable
     /// <summary>Makes what was written count; null or why it does not.</summary>
     public string? Finish()
     {
-        LibDb db = _db!;
-        _db = null;
-        if (db.Close() is { } error)
+        IIndexStore store = _store!;
+        _store = null;
+        if (store.Close() is { } error)
         {
             return error;
         }
@@ -160,8 +162,8 @@ internal sealed class DbWriter : IDisposable
     /// <summary>Ends without a result: what was built is removed.</summary>
     public void Dispose()
     {
-        _db?.Dispose();
-        _db = null;
+        _store?.Dispose();
+        _store = null;
         if (_temporary is not null)
         {
             DeliveryFile.Unlink(_temporary);
@@ -178,17 +180,13 @@ internal sealed class DbWriter : IDisposable
         _lock = null;
     }
 
-    private static DbWriter? Abandon(DbWriter writer)
+    private static IndexWriter? Abandon(IndexWriter writer)
     {
         writer.Dispose();
         return null;
     }
 
-    private static byte[] Bytes(string text, bool nul)
-    {
-        byte[] bytes = TableText.Encode(text);
-        return nul ? [.. bytes, 0] : bytes;
-    }
+    private static byte[] Bytes(string text, bool nul) => nul ? TableText.EncodeWithNul(text) : TableText.Encode(text);
 
     private static string? SyncFile(string path)
     {
@@ -214,11 +212,7 @@ internal sealed class DbWriter : IDisposable
                 return !mustExist && errno == Libc.NoSuchFile ? null : $"open database {_path}: {Libc.ErrorText(errno)}";
             }
 
-            while (Libc.Flock(_lock, Libc.LockExclusive) != 0
-                && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Libc.Interrupted)
-            {
-                // A signal: wait on.
-            }
+            _kind.LockForWriting(_lock);
 
             if (FileStamp.TryGet(_lock, out FileStamp locked) && FileStamp.TryGet(_path, out FileStamp named, out _)
                 && locked.Inode == named.Inode && locked.Device == named.Device)
@@ -242,7 +236,7 @@ internal sealed class DbWriter : IDisposable
         }
     }
 
-    private string? StartBuild(string type, uint mode)
+    private string? StartBuild(uint mode)
     {
         _target = Path.GetFullPath(_path);
         try
@@ -260,7 +254,7 @@ internal sealed class DbWriter : IDisposable
         int descriptor = DeliveryFile.Open(temporary, Libc.ReadWrite | Libc.CreateNew, 0x180);
         if (descriptor < 0)
         {
-            return _lock is null ? $"open database {_path}: {DeliveryFile.ErrorText(descriptor)}" : OpenLibDb(_path, type, LibDb.Create | LibDb.Truncate);
+            return _lock is null ? $"open database {_path}: {DeliveryFile.ErrorText(descriptor)}" : OpenStore(_path, anew: true);
         }
 
         _temporary = temporary;
@@ -275,22 +269,21 @@ internal sealed class DbWriter : IDisposable
         // By its descriptor: whoever may write in the directory cannot put another file in the place of this one.
         string? error = status < 0
             ? $"open database {_path}: {DeliveryFile.ErrorText(status)}"
-            : OpenLibDb($"/proc/self/fd/{descriptor}", type, LibDb.Create | LibDb.Truncate);
+            : OpenStore($"/proc/self/fd/{descriptor}", anew: true);
         _descriptor = descriptor;
         return error;
     }
 
-    private string? OpenInPlace(string type)
+    private string? OpenInPlace()
     {
-        // libdb is not given a file whose first page does not hold.
-        var pages = new DbPages(_lock!);
-        DbReader reader = type == "hash" ? new HashReader(pages) : new BtreeReader(pages);
-        return reader.ReadMeta() ? OpenLibDb(_path, type, 0) : $"open database {_path}: Invalid argument";
+        // No library is given a file whose first page does not hold.
+        IndexReader reader = _kind.MakeReader(new IndexFile(_lock!));
+        return reader.ReadMeta() ? OpenStore(_path, anew: false) : $"open database {_path}: Invalid argument";
     }
 
-    private string? OpenLibDb(string path, string type, uint flags)
+    private string? OpenStore(string path, bool anew)
     {
-        _db = LibDb.Open(path, type == "hash" ? LibDb.Hash : LibDb.Btree, flags, out string? error);
+        _store = _kind.OpenStore(path, anew, _size, out string? error);
         return error?.Replace(path, _path, StringComparison.Ordinal);
     }
 }

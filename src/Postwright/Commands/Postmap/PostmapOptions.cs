@@ -1,7 +1,8 @@
+using Postwright.Core.Configuration;
 using Postwright.Core.Tables;
-using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Indexed;
 
-namespace Postwright.Commands;
+namespace Postwright.Commands.Postmap;
 
 /// <summary>What postmap or postalias was asked to do.</summary>
 internal sealed class PostmapOptions
@@ -27,7 +28,20 @@ internal sealed class PostmapOptions
 
     public bool Json { get; private set; }
 
-    public bool NoUtf8 { get; private set; }
+    private bool _noUtf8;
+    private bool _forceUtf8;
+
+    /// <summary><c>-b</c>: body lines of the message on standard input are keys.</summary>
+    public bool BodyKeys { get; private set; }
+
+    /// <summary><c>-h</c>: its headers are.</summary>
+    public bool HeaderKeys { get; private set; }
+
+    /// <summary><c>-m</c>: with MIME.</summary>
+    public bool MimeKeys { get; private set; }
+
+    /// <summary><c>-F</c>: values are names of files whose content is stored in base64, and decoded when it is asked for.</summary>
+    public bool ValuesAreFiles => (Use & TableUse.ValuesAreFiles) != 0;
 
     public bool Verbose { get; private set; }
 
@@ -36,6 +50,10 @@ internal sealed class PostmapOptions
     public DuplicateRule Duplicates { get; private set; }
 
     public IReadOnlyList<string> Tables { get; private set; } = [];
+
+    /// <summary>True if keys and values must be UTF-8: of a message's lines nobody expects it unless told to (<c>-U</c>).</summary>
+    public bool ChecksUtf8(MailConfiguration configuration) =>
+        !_noUtf8 && (_forceUtf8 || !(BodyKeys || HeaderKeys)) && configuration.GetBool("smtputf8_enable");
 
     private string Usage => IsAlias
         ? "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file..."
@@ -78,6 +96,20 @@ internal sealed class PostmapOptions
         if (Tables.Count == 0)
         {
             throw List ? new PostmapFailure(null) : new PostmapFailure(Usage);
+        }
+    }
+
+    /// <summary>Ends the command when options do not go together.</summary>
+    public void Check(Action<string> warn)
+    {
+        if ((BodyKeys || HeaderKeys || MimeKeys || _forceUtf8) && QueryKey != "-")
+        {
+            throw new PostmapFailure("specify -b -h or -m only with \"-q -\"");
+        }
+
+        if (MimeKeys && !BodyKeys && !HeaderKeys)
+        {
+            warn("ignoring -m option without -b or -h");
         }
     }
 
@@ -130,7 +162,7 @@ internal sealed class PostmapOptions
                 List = QueryKey is null && DeleteKey is null ? true : throw new PostmapFailure("specify only one of -s or -q or -d");
                 break;
             case 'u':
-                NoUtf8 = true;
+                _noUtf8 = true;
                 break;
             case 'v':
                 Verbose = true;
@@ -138,8 +170,21 @@ internal sealed class PostmapOptions
             case 'w':
                 Duplicates = DuplicateRule.Ignore;
                 break;
-            case 'b' or 'F' or 'h' or 'm' or 'U' when !IsAlias:
-                throw new PostmapFailure($"option -{option} is not supported by this version of Postwright");
+            case 'b' when !IsAlias:
+                BodyKeys = true;
+                break;
+            case 'F' when !IsAlias:
+                Use |= TableUse.ValuesAreFiles;
+                break;
+            case 'h' when !IsAlias:
+                HeaderKeys = true;
+                break;
+            case 'm' when !IsAlias:
+                MimeKeys = true;
+                break;
+            case 'U' when !IsAlias:
+                _forceUtf8 = true;
+                break;
             default:
                 Console.Error.WriteLine($"{Program}: invalid option -- '{option}'");
                 throw new PostmapFailure(Usage);

@@ -1,4 +1,4 @@
-namespace Postwright.Commands;
+namespace Postwright.Commands.Postmap;
 
 /// <summary><c>postalias</c>: postmap for alias files, whose source has the form <c>name: value, ...</c>.</summary>
 internal static class PostaliasCommand

@@ -1,13 +1,12 @@
-using System.Text;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
-using Postwright.Core.Tables.BerkeleyDb;
+using Postwright.Core.Tables.Indexed;
 using Postwright.Core.Tables.Remote;
 
-namespace Postwright.Commands;
+namespace Postwright.Commands.Postmap;
 
 // postmap(1), and what postalias(1) shares with it: building, updating, asking, deleting from and listing lookup tables.
 // Exit status 0 for success or found, 1 for not found and for every error; errors are told by "fatal:" on standard error.
@@ -17,11 +16,11 @@ internal sealed class PostmapCommand
 {
     private readonly PostmapOptions _options;
     private readonly MailLog _log;
-    private readonly StreamWriter _out;
+    private readonly PostmapOutput _out;
     private MailConfiguration? _configuration;
     private TableOpener? _opener;
 
-    private PostmapCommand(string program, StreamWriter output)
+    private PostmapCommand(string program, PostmapOutput output)
     {
         _options = new PostmapOptions { Program = program };
         _log = new MailLog(new StandardError(program), "postfix/" + program, Environment.ProcessId);
@@ -34,7 +33,7 @@ internal sealed class PostmapCommand
     /// <summary>Runs under either name.</summary>
     public static int Run(string program, string[] arguments)
     {
-        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 16) { AutoFlush = false };
+        using var output = new PostmapOutput(Console.OpenStandardOutput());
         var command = new PostmapCommand(program, output);
         try
         {
@@ -62,6 +61,7 @@ internal sealed class PostmapCommand
     private int Execute(string[] arguments)
     {
         _options.Parse(arguments);
+        _options.Check(_log.Warning);
         _configuration = LoadConfiguration();
         _opener = new TableOpener(_log, TimeProvider.System, new SystemHost(TimeProvider.System), new SystemChance(), QueryUse(), remote: new RemoteTables(_configuration));
         string[] tables = [.. _options.Tables.Select(WithType)];
@@ -72,7 +72,8 @@ internal sealed class PostmapCommand
 
         if (_options.QueryKey is { } queryKey)
         {
-            return queryKey == "-" ? QueryLines(tables) : QueryOne(tables, queryKey);
+            var query = new PostmapQuery(_options, _configuration, _log, Open, _out);
+            return (queryKey == "-" ? query.Many(tables) : query.One(tables, queryKey)) ? 0 : 1;
         }
 
         if (_options.List)
@@ -130,68 +131,12 @@ internal sealed class PostmapCommand
         return (table as IOpenCheck)?.CheckOpen() is { } reason ? throw new PostmapFailure(reason) : table;
     }
 
-    private int QueryOne(string[] tables, string key)
-    {
-        foreach (string name in tables)
-        {
-            if (Query(Open(name), key) is { } value)
-            {
-                _out.Write(_options.Json ? Json(key, value) : value + "\n");
-                return 0;
-            }
-        }
-
-        return 1;
-    }
-
-    private int QueryLines(string[] tables)
-    {
-        var open = new ILookupTable?[tables.Length];
-        bool found = false;
-        foreach (string key in InputLines())
-        {
-            for (int i = 0; i < tables.Length; i++)
-            {
-                open[i] ??= Open(tables[i]);
-                if (Query(open[i]!, key) is { } value)
-                {
-                    Print(key, value);
-                    found = true;
-                    break;
-                }
-            }
-        }
-
-        return found ? 0 : 1;
-    }
-
-    private string? Query(ILookupTable table, string key)
-    {
-        if (TableText.HasStrayBytes(key) && Utf8)
-        {
-            _log.Warning($"{table.Name}: non-UTF-8 key \"{key}\": malformed UTF-8 or invalid codepoint");
-            return null;
-        }
-
-        ValueTask<LookupResult> lookup = table.LookupAsync(key, CancellationToken.None);
-        LookupResult result = lookup.IsCompleted ? lookup.Result : lookup.AsTask().GetAwaiter().GetResult();
-        if (result.Status == LookupStatus.TemporaryError)
-        {
-            throw new PostmapFailure($"table {table.Name}: query error: Application error");
-        }
-
-        if (result.Value is { Length: 0 })
-        {
-            _log.Warning($"table {table.Name}: key {key}: empty string result is not allowed");
-            _log.Warning($"table {table.Name} should return NO RESULT in case of NOT FOUND");
-        }
-
-        return result.Value;
-    }
+    /// <summary>A table's name as Postfix's messages have it: that of the file, for most that are indexed.</summary>
+    public static string NameInMessages(ILookupTable table) => (table as IndexedTable)?.NameInMessages ?? table.Name;
 
     private int Delete(string[] tables, string key)
     {
-        var open = new List<DbWriter>();
+        var open = new List<IndexWriter>();
         bool any = false;
         try
         {
@@ -200,13 +145,14 @@ internal sealed class PostmapCommand
                 open.Add(OpenForDeletion(name));
             }
 
-            foreach (string one in key == "-" ? InputLines() : [key])
+            if (key == "-")
             {
-                for (int i = 0; i < tables.Length; i++)
-                {
-                    string? error = open[i].Delete(one, out bool deleted);
-                    any |= error is null ? deleted : throw new PostmapFailure($"table {tables[i]}: {error}");
-                }
+                using Stream input = Console.OpenStandardInput();
+                PostmapKeys.Lines(input, one => any |= DeleteOne(tables, open, TableText.Decode(one)), static () => { });
+            }
+            else
+            {
+                any = DeleteOne(tables, open, key);
             }
 
             for (int i = 0; i < tables.Length; i++)
@@ -225,10 +171,22 @@ internal sealed class PostmapCommand
         return any ? 0 : 1;
     }
 
-    private DbWriter OpenForDeletion(string name)
+    private static bool DeleteOne(string[] tables, List<IndexWriter> open, string key)
+    {
+        bool any = false;
+        for (int i = 0; i < tables.Length; i++)
+        {
+            string? error = open[i].Delete(key, out bool deleted);
+            any |= error is null ? deleted : throw new PostmapFailure($"table {tables[i]}: {error}");
+        }
+
+        return any;
+    }
+
+    private IndexWriter OpenForDeletion(string name)
     {
         (string type, string path) = Split(name);
-        if (!DbWriter.Supports(type))
+        if (IndexKind.Of(type) is not { } kind)
         {
             if (!TableOpener.SupportedTypes.Contains(type))
             {
@@ -238,25 +196,26 @@ internal sealed class PostmapCommand
             throw new PostmapFailure($"{name} map requires O_RDONLY access mode");
         }
 
-        return DbWriter.Update(type, path, 0, create: false, _options.Use, _options.Duplicates, _log.Warning, out string? error)
+        return IndexWriter.Update(kind, path, 0, 0x1a4, create: false, _options.Use, _options.Duplicates, _log.Warning, out string? error)
             ?? throw new PostmapFailure(error);
     }
 
     private void List(string name)
     {
-        if (Open(name) is not IListable table)
+        ILookupTable opened = Open(name);
+        if (opened is not IListable table)
         {
-            throw new PostmapFailure($"table {name}: sequence operation is not supported");
+            throw new PostmapFailure($"table {NameInMessages(opened)}: sequence operation is not supported");
         }
 
-        if (table.List((key, value) => PrintListed(name, key, value)) is { } error)
+        if (table.List((key, value) => PrintListed(opened, name, key, value)) is { } error)
         {
             _log.Warning(error);
             throw new PostmapFailure($"table {name}: sequence error: Application error");
         }
     }
 
-    private void PrintListed(string name, string key, string value)
+    private void PrintListed(ILookupTable table, string name, string key, string value)
     {
         if (key.Length == 0)
         {
@@ -268,56 +227,24 @@ internal sealed class PostmapCommand
             _log.Warning($"table {name} should return NO RESULT in case of NOT FOUND");
         }
 
-        Print(key, value);
-    }
-
-    private bool Utf8 => !_options.NoUtf8 && _configuration!.GetBool("smtputf8_enable");
-
-    private void Print(string key, string value)
-    {
-        if (_options.Json)
+        if (_options.ValuesAreFiles)
         {
-            _out.Write(Json(key, value));
-            return;
+            if (FileValues.Decode(value) is not { } content)
+            {
+                PostmapQuery.Malformed(_log, NameInMessages(table), key, value);
+                return;
+            }
+
+            value = content;
         }
 
-        WriteBytes(key);
-        _out.Write(_options.IsAlias ? ":\t" : "\t");
-        WriteBytes(value);
-        _out.Write('\n');
+        _out.Write(_options.Json ? PostmapJson.Entry(key, value) : $"{key}{(_options.IsAlias ? ":\t" : "\t")}{value}\n");
     }
-
-    /// <summary>Text with bytes that are not UTF-8 goes out as those bytes.</summary>
-    private void WriteBytes(string text)
-    {
-        if (!TableText.HasStrayBytes(text))
-        {
-            _out.Write(text);
-            return;
-        }
-
-        _out.Flush();
-        _out.BaseStream.Write(TableText.Encode(text));
-    }
-
-    private static string Json(string key, string value) =>
-        $"{{\"{System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(key)}\": "
-        + $"\"{System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(value)}\"}}\n";
 
     internal static (string Type, string Path) Split(string name)
     {
         int colon = name.IndexOf(':', StringComparison.Ordinal);
         return (name[..colon], name[(colon + 1)..]);
-    }
-
-    /// <summary>The lines of standard input; a NUL ends a line's text, as in a C string.</summary>
-    private static IEnumerable<string> InputLines()
-    {
-        using var input = new StreamReader(Console.OpenStandardInput(), Encoding.Latin1, false, 1 << 16);
-        while (input.ReadLine() is { } line)
-        {
-            yield return Ascii.IsValid(line) ? line : TableText.Decode(Encoding.Latin1.GetBytes(line));
-        }
     }
 
     /// <summary>Log lines of a command: its name and the text, on standard error.</summary>

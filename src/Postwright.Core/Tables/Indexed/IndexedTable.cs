@@ -2,29 +2,34 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Logging;
 
-namespace Postwright.Core.Tables.BerkeleyDb;
+namespace Postwright.Core.Tables.Indexed;
 
-// hash: and btree: tables. Each lookup takes the shared flock that Postfix's own readers take, so that a postmap that
-// rewrites the file in place is waited for; it looks whether the path still names the open file, and reads the first page
-// anew when the file has changed. So a changed or replaced file counts at the next lookup. A lock that is held is waited for without a thread. A
-// file that is missing, damaged or locked for too long is a temporary error, warned of once for each reason.
+// Tables that postmap makes: hash and btree, lmdb, cdb. Each lookup looks whether the path still names the open file, and reads
+// the first page anew when the file has changed; so a changed or replaced file counts at the next lookup. For hash and btree
+// it takes the shared flock that Postfix's own readers take, so that a postmap that rewrites the file in place is waited
+// for, without a thread. A file that is missing, damaged or locked for too long is a temporary error, warned of once for
+// each reason.
 
-/// <summary>A Berkeley DB file as a lookup table.</summary>
-internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDisposable
+/// <summary>An indexed file as a lookup table.</summary>
+internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkTable, IDisposable
 {
     /// <summary>How long a lookup waits for a writer; a postmap of a million entries takes some seconds.</summary>
     private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>Files that a writer changes faster than a lookup ends; each round is a whole lookup.</summary>
+    private const int MaxRounds = 100;
+
     private readonly string _source;
     private readonly string _path;
-    private readonly Func<DbPages, DbReader> _makeReader;
+    private readonly IndexKind _kind;
     private readonly MailLog _log;
     private readonly TimeProvider _time;
     private readonly TableUse _use;
     private readonly Lock _lock = new();
     private SafeFileHandle? _file;
-    private DbReader? _reader;
+    private IndexFile? _content;
+    private IndexReader? _reader;
     private FileStamp _stamp;
     private FileStamp _metaStamp;
     private bool _metaCounts;
@@ -32,12 +37,12 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
     private TableUse _nul;
     private bool _disposed;
 
-    private DbFileTable(string name, string source, TableOpener opener, Func<DbPages, DbReader> makeReader)
+    public IndexedTable(IndexKind kind, string name, string source, TableOpener opener)
     {
         Name = name;
+        _kind = kind;
         _source = source;
-        _path = source + ".db";
-        _makeReader = makeReader;
+        _path = source + kind.Suffix;
         _log = opener.Log;
         _time = opener.Time;
         _use = opener.Use;
@@ -46,13 +51,12 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
 
     public string Name { get; }
 
+    /// <summary>The name that Postfix's messages have.</summary>
+    public string NameInMessages => Name + (_kind.NameHasSuffix ? _kind.Suffix : "");
+
     public bool MatchesWholeKeysOnly => false;
 
-    /// <summary>Makes a <c>hash:</c> table.</summary>
-    public static DbFileTable Hash(string name, string source, TableOpener opener) => new(name, source, opener, pages => new HashReader(pages));
-
-    /// <summary>Makes a <c>btree:</c> table.</summary>
-    public static DbFileTable Btree(string name, string source, TableOpener opener) => new(name, source, opener, pages => new BtreeReader(pages));
+    public bool Folds => (_use & TableUse.Fold) != 0;
 
     public string? CheckOpen()
     {
@@ -77,8 +81,8 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
-        byte[] bytes = TableText.Encode((_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key);
-        return bytes.Length == 0 ? new(LookupResult.NotFound)
+        byte[] bytes = TableText.EncodeWithNul(Folds ? TableText.Fold(key) : key);
+        return bytes.Length == 1 ? new(LookupResult.NotFound)
             : TryLookup(bytes) is { } result ? new(result) : LookupWhenUnlockedAsync(bytes, cancellationToken);
     }
 
@@ -92,28 +96,59 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
                 return error;
             }
 
-            while (!TakeLock(wait: true))
-            {
-                // Interrupted by a signal.
-            }
-
+            WaitForLock();
             try
             {
                 if (_reader!.ReadMeta())
                 {
-                    foreach (KeyValuePair<byte[], byte[]> pair in _reader.Entries())
-                    {
-                        entry(ToText(pair.Key), ToText(pair.Value));
-                    }
+                    _reader.List((key, value) => entry(ToText(key), ToText(value)));
                 }
 
-                return _reader.Pages.Damage is { } damage ? $"{_path} is damaged: {damage}" : null;
+                return _reader.Damage is { } damage ? $"{_path} is damaged: {damage}" : null;
             }
             finally
             {
                 Unlock();
             }
         }
+    }
+
+    public bool Hold()
+    {
+        _lock.Enter();
+        for (int attempt = 0; attempt < 3 && !_disposed && Open() is null; attempt++)
+        {
+            _content!.KeepsContent = true;
+            WaitForLock();
+            if (IsNamed(out FileStamp now) && ReadMeta(now))
+            {
+                return true;
+            }
+
+            Unlock();
+            Close();
+        }
+
+        _lock.Exit();
+        return false;
+    }
+
+    public void Release()
+    {
+        Unlock();
+        _lock.Exit();
+    }
+
+    public LookupStatus Find(ReadOnlySpan<byte> keyWithNul, out ReadOnlySpan<byte> value)
+    {
+        IndexOutcome outcome = Search(keyWithNul, out value);
+        value = ToText(outcome, value);
+        return outcome switch
+        {
+            IndexOutcome.Found => LookupStatus.Found,
+            IndexOutcome.NotFound => LookupStatus.NotFound,
+            _ => LookupStatus.TemporaryError,
+        };
     }
 
     public void Dispose()
@@ -124,6 +159,12 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
             Close();
         }
     }
+
+    private static ReadOnlySpan<byte> ToText(IndexOutcome outcome, ReadOnlySpan<byte> value) =>
+        outcome == IndexOutcome.Found && value.IndexOf((byte)0) is >= 0 and int end ? value[..end] : value;
+
+    /// <summary>Text ends at the first NUL, which Postfix stores behind keys and values.</summary>
+    private static string ToText(ReadOnlySpan<byte> bytes) => TableText.Decode(ToText(IndexOutcome.Found, bytes));
 
     private async ValueTask<LookupResult> LookupWhenUnlockedAsync(byte[] key, CancellationToken cancellationToken)
     {
@@ -165,9 +206,9 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
 
                 try
                 {
-                    if (FileStamp.TryGet(_path, out FileStamp now, out _) && now.Inode == _stamp.Inode && now.Device == _stamp.Device)
+                    if (IsNamed(out FileStamp now))
                     {
-                        return Find(key, now);
+                        return Answer(key, now);
                     }
                 }
                 finally
@@ -182,37 +223,52 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
         }
     }
 
-    private LookupResult Find(byte[] key, FileStamp now)
+    private bool IsNamed(out FileStamp now) =>
+        FileStamp.TryGet(_path, out now, out _) && now.Inode == _stamp.Inode && now.Device == _stamp.Device;
+
+    private LookupResult Answer(byte[] key, FileStamp now)
     {
-        if (!ReadMeta(now))
+        IndexOutcome outcome = IndexOutcome.Damaged;
+        if (ReadMeta(now))
         {
-            return Unusable($"{_path} is damaged: {_reader!.Pages.Damage}");
-        }
-
-        TableUse undecided = _nul;
-        foreach (TableUse nul in (ReadOnlySpan<TableUse>)[TableUse.TryWithNul, TableUse.TryWithoutNul])
-        {
-            if ((undecided & nul) == 0)
+            outcome = Search(key, out ReadOnlySpan<byte> value);
+            if (outcome is IndexOutcome.Found or IndexOutcome.NotFound)
             {
-                continue;
-            }
-
-            switch (_reader!.Find(nul == TableUse.TryWithNul ? [.. key, 0] : key, out byte[]? value))
-            {
-                case DbOutcome.Found:
-                    _nul = nul;
-                    _reported = null;
-                    return LookupResult.Found(ToText(value!));
-                case DbOutcome.Damaged:
-                    _metaCounts = false;
-                    return Unusable($"{_path} is damaged: {_reader.Pages.Damage}");
-                default:
-                    break;
+                _reported = null;
+                return outcome == IndexOutcome.Found ? LookupResult.Found(ToText(value)) : LookupResult.NotFound;
             }
         }
 
-        _reported = null;
-        return LookupResult.NotFound;
+        _metaCounts = false;
+        return Unusable(outcome == IndexOutcome.Changed ? $"{_path} keeps changing" : $"{_path} is damaged: {_reader!.Damage}");
+    }
+
+    /// <summary>Looks for the key with its NUL and without, until one way has found something.</summary>
+    private IndexOutcome Search(ReadOnlySpan<byte> keyWithNul, out ReadOnlySpan<byte> value)
+    {
+        IndexOutcome outcome = IndexOutcome.NotFound;
+        value = default;
+        for (int round = 0; round < MaxRounds; round++)
+        {
+            if ((_nul & TableUse.TryWithNul) != 0)
+            {
+                outcome = _reader!.Find(keyWithNul, out value);
+                _nul = outcome == IndexOutcome.Found ? TableUse.TryWithNul : _nul;
+            }
+
+            if (outcome == IndexOutcome.NotFound && (_nul & TableUse.TryWithoutNul) != 0)
+            {
+                outcome = _reader!.Find(keyWithNul[..^1], out value);
+                _nul = outcome == IndexOutcome.Found ? TableUse.TryWithoutNul : _nul;
+            }
+
+            if (outcome != IndexOutcome.Changed)
+            {
+                break;
+            }
+        }
+
+        return outcome;
     }
 
     /// <summary>Reads the first page, unless the file is as it was and has been so for longer than a time stamp's coarseness.</summary>
@@ -220,13 +276,13 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
     {
         if (_metaCounts && now == _metaStamp)
         {
-            _reader!.Pages.Damage = null;
             return true;
         }
 
         _metaStamp = now;
-        _metaCounts = _reader!.ReadMeta() && _time.GetUtcNow().ToUnixTimeSeconds() - now.Seconds > 2;
-        return _reader.Pages.Damage is null;
+        bool whole = _reader!.ReadMeta();
+        _metaCounts = whole && _time.GetUtcNow().ToUnixTimeSeconds() - now.Seconds > 2;
+        return whole;
     }
 
     /// <summary>Opens the file when it is not; null or the reason why it cannot be.</summary>
@@ -249,7 +305,8 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
             return $"open database {_path}: Invalid argument";
         }
 
-        _reader = _makeReader(new DbPages(_file));
+        _content = new IndexFile(_file);
+        _reader = _kind.MakeReader(_content);
         _metaCounts = false;
         _nul = _use & (TableUse.TryWithNul | TableUse.TryWithoutNul);
         WarnOfNewerSource();
@@ -268,7 +325,7 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
 
     private bool TakeLock(bool wait)
     {
-        if (Libc.Flock(_file!, Libc.LockShared | (wait ? 0 : Libc.LockNonBlocking)) == 0)
+        if (_kind.Lock != IndexLock.Whole || Libc.Flock(_file!, Libc.LockShared | (wait ? 0 : Libc.LockNonBlocking)) == 0)
         {
             return true;
         }
@@ -277,12 +334,27 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
         return Marshal.GetLastPInvokeError() is not (Libc.WouldBlock or Libc.Interrupted);
     }
 
-    private void Unlock() => _ = Libc.Flock(_file!, Libc.Unlock);
+    private void WaitForLock()
+    {
+        while (!TakeLock(wait: true))
+        {
+            // Interrupted by a signal.
+        }
+    }
+
+    private void Unlock()
+    {
+        if (_kind.Lock == IndexLock.Whole)
+        {
+            _ = Libc.Flock(_file!, Libc.Unlock);
+        }
+    }
 
     private void Close()
     {
         _file?.Dispose();
         _file = null;
+        _content = null;
         _reader = null;
     }
 
@@ -295,12 +367,5 @@ internal sealed class DbFileTable : ILookupTable, IOpenCheck, IListable, IDispos
         }
 
         return LookupResult.TemporaryError($"{Name} is unavailable. {reason}");
-    }
-
-    /// <summary>Text ends at the first NUL, which Postfix stores behind keys and values.</summary>
-    private static string ToText(ReadOnlySpan<byte> bytes)
-    {
-        int end = bytes.IndexOf((byte)0);
-        return TableText.Decode(end < 0 ? bytes : bytes[..end]);
     }
 }
