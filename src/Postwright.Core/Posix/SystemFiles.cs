@@ -28,4 +28,7 @@ internal static class SystemFiles
 
     /// <summary>Gives a file the permission bits of another.</summary>
     public static void CopyMode(string from, string to) => File.SetUnixFileMode(to, File.GetUnixFileMode(from));
+
+    /// <summary>The files in a directory.</summary>
+    public static string[] FilesOf(string directory) => Directory.GetFiles(directory);
 }

@@ -31,8 +31,8 @@ internal sealed record RemotePoolOptions
     public bool IsRandom { get; init; }
 }
 
-// One door for broken connections. A question goes to an idle connection if there is one; if that turns out to be stale
-// (not a byte came back), to the next, since a server that was restarted is no failure. Then to each host in turn that is
+// One door for broken connections. A question goes to an idle connection if there is one; if that breaks, to the next, since
+// a server that was restarted or closed what was idle is no failure (some say so before they hang up). Then to each host in turn that is
 // not waiting after a failure. While all hosts wait, questions fail at once: a server that is down costs a session nothing,
 // and the server no storm of connections when it comes back.
 
@@ -126,7 +126,6 @@ internal sealed class RemotePool<TConnection>(
     private async ValueTask<(bool Answered, T? Answer, RemoteFailure? Why)> AskAsync<T>(
         Lease lease, Func<TConnection, CancellationToken, ValueTask<T>> ask, CancellationToken deadline)
     {
-        long before = lease.Connection.Stream.Received;
         try
         {
             T answer = await ask(lease.Connection, deadline);
@@ -141,12 +140,16 @@ internal sealed class RemotePool<TConnection>(
         catch (RemoteFailure failure)
         {
             lease.Connection.Dispose();
-            if (lease.WasUsed && lease.Connection.Stream.Received == before)
+            if (lease.WasUsed && !failure.HostIsWell)
             {
                 return (false, default, null);
             }
 
-            Fail(lease.Host, failure.Message, isSlow: false);
+            if (!failure.HostIsWell)
+            {
+                Fail(lease.Host, failure.Message, isSlow: false);
+            }
+
             return (false, default, new RemoteFailure($"{lease.Host.Endpoint}: {failure.Message}"));
         }
         catch (OperationCanceledException)

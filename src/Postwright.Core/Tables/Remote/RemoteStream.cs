@@ -17,9 +17,6 @@ internal sealed class RemoteStream : IDisposable
 
     private RemoteStream(Stream stream) => _stream = stream;
 
-    /// <summary>Bytes that came since the connection was made; tells a stale connection from a server that dislikes the question.</summary>
-    public long Received { get; private set; }
-
     /// <summary>True when nothing that came waits to be read.</summary>
     public bool IsDrained => _start == _end;
 
@@ -141,7 +138,6 @@ internal sealed class RemoteStream : IDisposable
             throw new RemoteFailure("the server closed the connection");
         }
 
-        Received += count;
         _end += count;
     }
 

@@ -1,4 +1,5 @@
 using Postwright.Core.Configuration;
+using Postwright.Core.Tables.Remote.Sql;
 
 namespace Postwright.Core.Tables.Remote;
 
@@ -10,7 +11,10 @@ public sealed class RemoteTables
 {
     private static readonly Dictionary<string, Func<RemoteTableSource, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
+        ["mysql"] = MysqlTable.Open,
+        ["pgsql"] = PgsqlTable.Open,
         ["socketmap"] = SocketmapTable.Open,
+        ["sqlite"] = SqliteTable.Open,
         ["tcp"] = TcpTable.Open,
     };
 
@@ -87,7 +91,7 @@ public sealed class RemoteTables
 internal static class RemoteTypes
 {
     /// <summary>In alphabetical order.</summary>
-    public static readonly string[] Names = ["socketmap", "tcp"];
+    public static readonly string[] Names = ["mysql", "pgsql", "socketmap", "sqlite", "tcp"];
 }
 
 /// <summary>A remote table's settings cannot be read; the message is for the administrator.</summary>

@@ -142,7 +142,7 @@ public sealed class LineProtocolTests : IDisposable
         string ours = TestPrograms.PathOf("postmap");
         Assert.SkipUnless(File.Exists(ours), "the programs are not built");
         using var bench = new TableBench();
-        await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 6 }, async (i, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (i, _) =>
         {
             (int Status, string Output, string Error) theirs = await Task.Run(() => bench.Postfix("postmap", "", "-q", $"{i}", table), CancellationToken.None);
             (int Status, string Output, string Error) mine = await Task.Run(() => bench.Run(ours, "", "-q", $"{i}", table), CancellationToken.None);

@@ -1,0 +1,163 @@
+using System.Globalization;
+using Postwright.Testing.Network;
+using Postwright.Testing.Processes;
+
+namespace Postwright.Core.Tests.Tables.Remote.Sql;
+
+/// <summary>A PostgreSQL server with the tests' content and a user for each way to log in.</summary>
+public sealed class PgsqlServer : IAsyncLifetime
+{
+    private RealServer? _server;
+
+    public static string? Programs { get; } = Directory.Exists("/usr/lib/postgresql")
+        ? Directory.GetDirectories("/usr/lib/postgresql").Select(static version => Path.Combine(version, "bin")).LastOrDefault(static bin => File.Exists(Path.Combine(bin, "initdb")))
+        : null;
+
+    public RealServer Server => _server ?? throw new InvalidOperationException("PostgreSQL is not installed");
+
+    public string Folder => Server.Folder;
+
+    public int Port { get; } = FreePort.Next();
+
+    public async ValueTask InitializeAsync()
+    {
+        if (Programs is null)
+        {
+            return;
+        }
+
+        string folder = await RealServer.MakeFolderAsync("postgres");
+        string data = Path.Combine(folder, "data");
+        await RealServer.RunAsAsync("postgres", Path.Combine(Programs, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
+        await RealServer.RunAsAsync("postgres", "/bin/sh", ["-c", $"cat >{data}/pg_hba.conf"], """
+            local all all trust
+            host all md5user 127.0.0.1/32 md5
+            host all plainuser 127.0.0.1/32 password
+            hostssl all tlsuser 127.0.0.1/32 scram-sha-256
+            host all tlsuser 127.0.0.1/32 reject
+            host all all 127.0.0.1/32 scram-sha-256
+
+            """);
+        TestCertificate.Write(folder);
+        string key = await File.ReadAllTextAsync(Path.Combine(folder, "server.key"));
+        await RealServer.RunAsAsync("postgres", "/bin/sh", ["-c", $"umask 077; cat >{data}/server.key"], key);
+        _server = new RealServer(
+            folder,
+            "postgres",
+            Path.Combine(Programs, "postgres"),
+            ["-D", data, "-p", $"{Port}", "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB", "-c", "max_connections=40",
+                "-c", "ssl=on", "-c", $"ssl_cert_file={folder}/server.pem", "-c", $"ssl_key_file={data}/server.key"],
+            async () => (await CommandRun.RunAsync(Path.Combine(Programs, "pg_isready"), ["-h", folder, "-p", $"{Port}"])).ExitStatus == 0);
+        await _server.StartAsync();
+        await RunAsync("""
+            CREATE USER mail PASSWORD 'secret'; CREATE USER tlsuser PASSWORD 'secret'; CREATE USER plainuser PASSWORD 'secret';
+            CREATE USER oldstyle PASSWORD 'secret'; ALTER USER oldstyle SET standard_conforming_strings = off;
+            SET password_encryption = md5; CREATE USER md5user PASSWORD 'secret';
+            """ + SqlTableTests.Tables + "GRANT ALL ON aliases TO public;");
+    }
+
+    public async Task RunAsync(string sql) => Assert.DoesNotContain(
+        "ERROR", (await CommandRun.RunAsync(Path.Combine(Programs!, "psql"), ["-h", Folder, "-p", $"{Port}", "-U", "postgres", "-q", "postgres"], sql)).Error, StringComparison.Ordinal);
+
+    public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
+}
+
+/// <summary>pgsql: against a PostgreSQL server: each way to log in, up, slow, down, and back.</summary>
+public sealed class PgsqlTableTests(PgsqlServer pgsql) : SqlTableTests, IClassFixture<PgsqlServer>
+{
+    private const string ByAddress = "query = SELECT goto FROM aliases WHERE address = '%s'\n";
+
+    protected override string Type => "pgsql";
+
+    protected override string Server
+    {
+        get
+        {
+            Assert.SkipWhen(PgsqlServer.Programs is null, "PostgreSQL is not installed");
+            return As("mail");
+        }
+    }
+
+    private string As(string user, string password = "secret") => $"hosts = 127.0.0.1:{pgsql.Port}\nuser = {user}\npassword = {password}\ndbname = postgres\n";
+
+    [Theory]
+    [InlineData("mail")]
+    [InlineData("md5user")]
+    [InlineData("plainuser")]
+    [InlineData("tlsuser")]
+    [InlineData("oldstyle")]
+    public async Task Every_way_to_log_in_works_and_needs_the_password(string user)
+    {
+        _ = Server;
+        Assert.Equal("local", await Rig.AskAsync(Rig.Configure("pgsql", As(user) + ByAddress), "joe"));
+        Assert.Equal("!", await Rig.AskAsync(Rig.Configure("pgsql", As(user, "wrong") + ByAddress), "joe"));
+        Assert.Contains(Rig.Log.All, line => line.Contains($"password authentication failed for user \"{user}\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_backslash_is_quoted_where_the_server_takes_it_for_one()
+    {
+        _ = Server;
+        string table = Rig.Configure("pgsql", As("oldstyle") + "query = SELECT '%s'\n");
+        Assert.Equal(@"x\' or 1=1 -- ", await Rig.AskAsync(table, @"x\' or 1=1 -- "));
+        Assert.Equal(@"x\", await Rig.AskAsync(table, @"x\"));
+    }
+
+    [Fact]
+    public async Task Unix_domain_sockets_and_uris_work()
+    {
+        _ = Server;
+        Assert.Equal("local", await Rig.AskAsync(Rig.Configure("pgsql", $"hosts = unix:{pgsql.Folder}/.s.PGSQL.{pgsql.Port}\nuser = postgres\ndbname = postgres\n" + ByAddress), "joe"));
+        string uri = $"postgresql://tlsuser:secret@127.0.0.1:{pgsql.Port}/postgres";
+        Assert.Equal("local", await Rig.AskAsync(Rig.Configure("pgsql", $"hosts = {uri}?sslmode=verify-full&sslrootcert={pgsql.Folder}/ca.pem\n" + ByAddress), "joe"));
+        Assert.Equal("!", await Rig.AskAsync(Rig.Configure("pgsql", $"hosts = {uri}?sslmode=verify-full\n" + ByAddress), "joe"));
+        Assert.Equal("!", await Rig.AskAsync(Rig.Configure("pgsql", $"hosts = {uri}?sslmode=disable\n" + ByAddress), "joe"));
+        Assert.DoesNotContain(Rig.Log.All, static line => line.Contains("secret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_dead_host_is_passed_over()
+    {
+        _ = Server;
+        string hosts = $"hosts = {string.Join(' ', Enumerable.Range(0, 5).Select(static _ => $"127.0.0.1:{FreePort.Next()}"))} 127.0.0.1:{pgsql.Port}\n";
+        string table = Rig.Configure("pgsql", As("mail") + hosts + ByAddress);
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal("-", await Rig.AskAsync(table, i.ToString(CultureInfo.InvariantCulture)));
+        }
+    }
+
+    [Fact]
+    public async Task Down_slow_and_back_it_is_an_error_for_as_long()
+    {
+        _ = Server;
+        string table = Rig.Configure("pgsql", As("mail") + ByAddress + "retry_interval = 1\n", "{timeout=2s}");
+        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
+
+        await pgsql.Server.SuspendAsync();
+        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
+        Assert.Contains(Rig.Log.All, static line => line.Contains("no answer within 2 s", StringComparison.Ordinal));
+        await pgsql.Server.ResumeAsync();
+        await BackAsync(table);
+
+        // A server that stops says so on the connections that wait.
+        await pgsql.Server.StopAsync("INT");
+        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
+        await pgsql.Server.StartAsync();
+        await BackAsync(table);
+
+        // Stopped and started while nobody asked: not even an error.
+        await pgsql.Server.StopAsync("INT");
+        await pgsql.Server.StartAsync();
+        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
+    }
+
+    private async Task BackAsync(string table)
+    {
+        for (int i = 0; await Rig.AskAsync(table, "joe") != "local"; i++)
+        {
+            Assert.True(i < 300, "the table does not come back");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+}
