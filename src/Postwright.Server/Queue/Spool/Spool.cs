@@ -50,7 +50,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _snapshots = new SnapshotTaker(options, disk, _index, _gate, _writer, log);
         var copier = new SegmentCopier(options, disk, time, _index, _gate, _writer, _messages);
         _compactor = new SpoolCompactor(options, disk, time, _index, _gate, _writer, _pool, copier, _snapshots, log);
-        _writer.SpaceWanted = () => _compactionDue.Writer.TryWrite(true);
+        _writer.Segment.SpaceWanted = () => _compactionDue.Writer.TryWrite(true);
     }
 
     /// <summary>What was found damaged when the spool was opened; each was logged as a warning.</summary>
@@ -124,7 +124,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             foreach (IReadOnlyList<QueueChange> group in GroupByMessage(changes))
             {
                 if (_index.Entries.TryGetValue(group[0].QueueId, out IndexEntry? entry)
-                    && _encoder.Encode(entry, group, writer, _writer.Current?.Generation ?? _pool.NextGeneration) is { } record)
+                    && _encoder.Encode(entry, group, writer, _writer.Segment.Now?.Generation ?? _pool.NextGeneration) is { } record)
                 {
                     task = _writer.ChangesTask();
                     start |= _writer.Enqueue(record, urgent);
@@ -359,7 +359,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             _log.Warning(damage.ToString());
         }
 
-        _writer.PrepareNext();
+        _writer.Segment.PrepareNext();
     }
 
     private void TakeLock()

@@ -97,7 +97,7 @@ internal sealed class SpoolCompactor(
     {
         lock (gate)
         {
-            Segment[] sealedSegments = [.. index.Segments.Values.Where(s => s != writer.Current && !s.KeepForever && !tried.Contains(s.Generation) && !_emptied.Contains(s))];
+            Segment[] sealedSegments = [.. index.Segments.Values.Where(s => s != writer.Segment.Now && !s.KeepForever && !tried.Contains(s.Generation) && !_emptied.Contains(s))];
             if (sealedSegments.FirstOrDefault(static s => s.LiveMessages == 0 && s.LiveStates == 0) is { } dead)
             {
                 return dead;
@@ -112,7 +112,7 @@ internal sealed class SpoolCompactor(
 
             // Copies must leave the reserve alone that deliveries need while the disk is full.
             Segment emptiest = sealedSegments.MinBy(static s => (double)s.LiveBytes / s.Synced)!;
-            bool room = pool.Count > 0 || (writer.Current is { } current && current.End - current.Synced > emptiest.LiveBytes + (options.SegmentBytes / 4));
+            bool room = pool.Count > 0 || (writer.Segment.Now is { } current && current.End - current.Synced > emptiest.LiveBytes + (options.SegmentBytes / 4));
             return room && emptiest.LiveBytes < emptiest.Synced * 3 / 5 ? emptiest : null;
         }
     }
