@@ -141,6 +141,9 @@ public interface IMessageStore
     /// <summary>A snapshot of the index: everything queued, in order of arrival.</summary>
     IReadOnlyList<QueueEntry> Entries();
 
+    /// <summary>Bytes that new mail may still use where the queue is, as of a moment ago; 0 where that cannot be told.</summary>
+    long FreeBytes();
+
     /// <summary>Content for a message on its way in: memory up to spool_inline_limit and inline_memory_limit, else a file.</summary>
     ContentWriter CreateContent();
 }

@@ -71,6 +71,10 @@ public sealed class AddressResolver : IAddressResolver, IAddressClassifier
             : new ResolvedAddress(ResolveStatus.TemporaryError, reduced.Class, "", "", reduced.Address, reduced.IsRouted, route.Error);
     }
 
+    /// <inheritdoc />
+    public ValueTask<ResolvedAddress> RouteAsync(string sender, string address, CancellationToken cancellationToken) =>
+        ResolveAsync(_rewriter.Rewrite(sender), _rewriter.Rewrite(address), cancellationToken);
+
     private readonly record struct Reduced(
         ResolveStatus Status, AddressClass Class, string Address, string Domain, bool IsRouted = false, string? Error = null);
 

@@ -45,13 +45,21 @@ public readonly record struct Classification(ClassificationStatus Status, Addres
 }
 
 /// <summary>
-/// Tells to which class an address belongs, without choosing transport or next hop. The receiving side decides on it at
-/// RCPT TO. Safe for any number of sessions at once; completes synchronously unless a remote table must be asked.
+/// Tells the receiving side, which decides at RCPT TO, what becomes of an address. Safe for any number of sessions at once; completes synchronously unless a remote table must be asked.
 /// </summary>
 public interface IAddressClassifier
 {
     /// <summary>Classifies <paramref name="address"/>, given in internal form and as the client sent it.</summary>
     ValueTask<Classification> ClassifyAsync(string address, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Chooses transport and next hop too, as the queue manager will: where configuration says already that there is no way,
+    /// a recipient need not be accepted first.
+    /// </summary>
+    /// <param name="sender">For what depends on it; in internal form and as the client sent it, as <paramref name="address"/>.</param>
+    /// <param name="address">Where to.</param>
+    /// <param name="cancellationToken">Ends the lookups.</param>
+    ValueTask<ResolvedAddress> RouteAsync(string sender, string address, CancellationToken cancellationToken);
 }
 
 /// <summary>

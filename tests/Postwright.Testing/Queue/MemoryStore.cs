@@ -18,6 +18,9 @@ public sealed class MemoryStore : IMessageStore
     /// <summary>Makes the store say no to appends.</summary>
     public StoreStatus? AppendAnswer { get; set; }
 
+    /// <summary>What is said to be free.</summary>
+    public long Free { get; set; } = 1L << 40;
+
     /// <summary>Makes loads fail as a broken disk would.</summary>
     public bool FailLoads { get; set; }
 
@@ -50,6 +53,8 @@ public sealed class MemoryStore : IMessageStore
             }
         }
     }
+
+    public long FreeBytes() => Free;
 
     public string NewQueueId() => $"Q{Interlocked.Increment(ref _lastId):X5}";
 

@@ -24,6 +24,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     private readonly ContentFiles _files;
     private readonly InlineMemory _memory;
     private readonly SegmentPool _pool;
+    private readonly FreeSpace _freeSpace;
     private readonly SpoolWriter _writer;
     private readonly ChangeEncoder _encoder;
     private readonly StoredMessages _messages;
@@ -43,7 +44,8 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _files = new ContentFiles(options, disk, chance);
         _memory = new InlineMemory(options.InlineMemoryLimit);
         _pool = new SegmentPool(options, disk, chance);
-        _writer = new SpoolWriter(options, disk, time, log, _gate, _pool, new LogPublisher(_index, _cache, _files, disk, _gate, log));
+        _freeSpace = new FreeSpace(options, disk, time, log);
+        _writer = new SpoolWriter(options, disk, time, log, _gate, _pool, new LogPublisher(_index, _cache, _files, disk, _gate, log), _freeSpace);
         _encoder = new ChangeEncoder(_index, _cache);
         _messages = new StoredMessages(_index, _files, _gate, disk, options.CorruptDirectory, log);
         _ids = new QueueIds(options.LongQueueIds, time, chance);
@@ -95,6 +97,9 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             }
         }
     }
+
+    /// <inheritdoc />
+    public long FreeBytes() => _freeSpace.Bytes();
 
     /// <inheritdoc />
     public ContentWriter CreateContent() => new SpoolContentWriter(_options, _files, _memory);

@@ -26,11 +26,11 @@ internal sealed class SpoolWriter : IDisposable
     private bool _running;
     private bool _manyCame;
 
-    public SpoolWriter(SpoolOptions options, IDisk disk, TimeProvider time, MailLog log, Lock gate, SegmentPool pool, LogPublisher publisher)
+    public SpoolWriter(SpoolOptions options, IDisk disk, TimeProvider time, MailLog log, Lock gate, SegmentPool pool, LogPublisher publisher, FreeSpace freeSpace)
     {
         (_options, _log, _gate) = (options, log, gate);
         Segment = new CurrentSegment(options, disk, log, gate, pool, publisher.Index);
-        _commit = new GroupCommit(options, log, gate, Segment, publisher, new FreeSpace(options, disk, time, log));
+        _commit = new GroupCommit(options, log, gate, Segment, publisher, freeSpace);
         _timer = time.CreateTimer(static state => ((SpoolWriter)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 

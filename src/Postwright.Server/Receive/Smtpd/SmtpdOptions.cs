@@ -113,6 +113,9 @@ public sealed record SmtpdOptions
     /// <summary>message_size_limit in bytes, 0 for none; counted on what arrives.</summary>
     public long MessageSizeLimit { get; init; } = 10240000;
 
+    /// <summary>queue_minfree: bytes that must be free before a message is begun.</summary>
+    public long QueueMinFree { get; init; }
+
     /// <summary>smtpd_forbid_bare_newline.</summary>
     public BareNewline BareNewline { get; init; } = BareNewline.Normalize;
 
@@ -205,6 +208,7 @@ public sealed record SmtpdOptions
         RecipientOvershootLimit = configuration.GetInt("smtpd_recipient_overshoot_limit"),
         LineLengthLimit = Math.Max(512, configuration.GetInt("line_length_limit")),
         MessageSizeLimit = configuration.GetLong("message_size_limit"),
+        QueueMinFree = configuration.GetLong("queue_minfree"),
         BareNewline = ParseBareNewline(configuration.GetString("smtpd_forbid_bare_newline")),
         BareNewlineRejectCode = configuration.GetInt("smtpd_forbid_bare_newline_reject_code"),
         ForbidUnauthPipelining = configuration.GetBool("smtpd_forbid_unauth_pipelining"),

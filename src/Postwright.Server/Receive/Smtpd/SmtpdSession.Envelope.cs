@@ -78,12 +78,15 @@ internal sealed partial class SmtpdSession
         }
 
         _state.Sender = sender;
-        string? refusal = _options.DelayReject ? null : await _service.Policy.CheckSenderAsync(_state, sender, Token);
-        if (refusal is null && _options.MessageSizeLimit > 0 && size > _options.MessageSizeLimit)
+        string? refusal = null;
+        if (_options.MessageSizeLimit > 0 && size > _options.MessageSizeLimit)
         {
             refusal = "552 5.3.4 Message size exceeds fixed limit";
             _state.LogEvent("reject", refusal);
         }
+
+        refusal ??= _options.DelayReject ? null : await _service.Policy.CheckSenderAsync(_state, sender, Token);
+        refusal ??= RefusalForSpace();
 
         if (refusal is not null)
         {
@@ -93,6 +96,22 @@ internal sealed partial class SmtpdSession
 
         _arrival = _time.GetUtcNow();
         return await DoneAsync("250 2.1.0 Ok");
+    }
+
+    // Room for one message of any size, and half as much again for what else is written meanwhile; queue_minfree asks for more.
+    private string? RefusalForSpace()
+    {
+        long free = _service.Parts.Store.FreeBytes();
+        if (free > _options.QueueMinFree && free / 3 * 2 > _options.MessageSizeLimit)
+        {
+            return null;
+        }
+
+        const string Refusal = "452 4.3.1 Insufficient system storage";
+        _state.Sender = null;
+        _state.LogEvent("reject", Refusal);
+        _log.Warning($"not enough free space in mail queue: {free} bytes < 1.5*message size limit");
+        return Refusal;
     }
 
     // One parameter of MAIL; the complaint that refuses it, or null.

@@ -152,6 +152,7 @@ public sealed class DiskTroubleTests
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
         _disk.Free = 999;
         _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(999, _spool.FreeBytes());
         Assert.Equal(StoreStatus.NoSpace, Settle(Append()));
         Task<bool> result = _spool.RecordAsync([new MessageHeld(_spool.Entries()[0].QueueId)], urgent: true);
         Settle();

@@ -1,6 +1,7 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Tables;
 using Postwright.Protocol.Mail;
+using Postwright.Protocol.Smtp;
 using Postwright.Server.Route;
 
 namespace Postwright.Server.Receive.Smtpd.Restrictions;
@@ -8,15 +9,16 @@ namespace Postwright.Server.Receive.Smtpd.Restrictions;
 /// <summary>
 /// reject_unlisted_recipient and reject_unlisted_sender: an address in a domain of ours must be in the list of that domain's
 /// class (local_recipient_maps, virtual_alias_maps, virtual_mailbox_maps, relay_recipient_maps). An empty list accepts all.
+/// What routing sends to <c>error</c> or <c>retry</c>, in any domain, is refused with the text that stands there.
 /// </summary>
 internal sealed class UnlistedCheck
 {
     private readonly SmtpdService _service;
     private readonly MailAddressFinder _aliases;
     private readonly ClassList _local;
-    private readonly ClassList _virtualAlias;
     private readonly ClassList _virtualMailbox;
     private readonly ClassList _relay;
+    private readonly int _virtualAliasCode;
     private readonly string _doubleBounce;
     private readonly bool _showsTable;
 
@@ -34,10 +36,9 @@ internal sealed class UnlistedCheck
             IsLocalDomain = (domain, token) => LocalDomains.MatchAsync(domain, origin, service.Parts.Classifier, token),
         };
         FinderOptions = options;
-        MapList aliases = Open("virtual_alias_maps");
-        _aliases = new MailAddressFinder(aliases, options);
+        _aliases = new MailAddressFinder(Open("virtual_alias_maps"), options);
         _local = new ClassList(Open("local_recipient_maps"), options, configuration.GetInt("unknown_local_recipient_reject_code"), " in local recipient table");
-        _virtualAlias = new ClassList(aliases, options, configuration.GetInt("unknown_virtual_alias_reject_code"), " in virtual alias table", AlwaysAsked: true);
+        _virtualAliasCode = configuration.GetInt("unknown_virtual_alias_reject_code");
         _virtualMailbox = new ClassList(Open("virtual_mailbox_maps"), options, configuration.GetInt("unknown_virtual_mailbox_reject_code"), " in virtual mailbox table");
         _relay = new ClassList(Open("relay_recipient_maps"), options, configuration.GetInt("unknown_relay_recipient_reject_code"), " in relay recipient table");
 
@@ -65,28 +66,23 @@ internal sealed class UnlistedCheck
             return Verdict.Dunno;
         }
 
-        Classification found = await _service.Parts.Classifier.ClassifyAsync(address, cancellationToken);
-        if (found.Status == ClassificationStatus.TemporaryError)
+        ResolvedAddress found = await _service.Parts.Classifier.RouteAsync((isSender ? state.Recipient : state.Sender) ?? "", address, cancellationToken);
+        if (found.Status == ResolveStatus.TemporaryError)
         {
             return evaluator.LookupFailure(state, address, found.Error);
         }
 
-        ClassList? list = found.Class switch
-        {
-            AddressClass.Local => IsServiceAddress(found.Address) ? null : _local,
-            AddressClass.VirtualAlias => _virtualAlias,
-            AddressClass.VirtualMailbox => _virtualMailbox,
-            AddressClass.Relay => _relay,
-            _ => null,
-        };
-        if (list is null || (list.Maps.IsEmpty && !list.AlwaysAsked))
+        // An unknown user of a virtual alias domain is one of these.
+        bool isUndeliverable = found.Transport is "error" or "retry";
+        ClassList? list = isUndeliverable ? null : ListOf(found);
+        if (!isUndeliverable && (list is null || list.Maps.IsEmpty))
         {
             return Verdict.Dunno;
         }
 
         // What an alias turns into something else is listed, whatever its class.
         LookupResult result = (await _aliases.FindAsync(found.Address, AddressKeys.Rewriting, cancellationToken)).Result;
-        if (result.Status == LookupStatus.NotFound && list != _virtualAlias)
+        if (result.Status == LookupStatus.NotFound && list is not null)
         {
             result = (await list.Finder.FindAsync(found.Address, AddressKeys.Rewriting, cancellationToken)).Result;
         }
@@ -96,14 +92,55 @@ internal sealed class UnlistedCheck
             return evaluator.LookupFailure(state, address, result.Error);
         }
 
-        return result.IsFound
-            ? Verdict.Dunno
-            : evaluator.Reject(
-                state,
-                list.Code,
-                isSender ? "5.1.0" : "5.1.1",
-                $"<{address}>: {(isSender ? "Sender" : "Recipient")} address rejected: User unknown{(_showsTable ? list.TableName : "")}");
+        if (result.IsFound)
+        {
+            return Verdict.Dunno;
+        }
+
+        return list is null
+            ? RejectUndeliverable(state, address, found, isSender, evaluator)
+            : evaluator.Reject(state, list.Code, isSender ? "5.1.0" : "5.1.1", Rejection(address, isSender, $"User unknown{(_showsTable ? list.TableName : "")}"));
     }
+
+    private Verdict RejectUndeliverable(CheckState state, string address, ResolvedAddress found, bool isSender, RestrictionEvaluator evaluator)
+    {
+        (string dsn, string text) = EnhancedStatus.Split(found.NextHop, isSender ? "5.1.0" : "5.1.1");
+        int code = found.Transport == "retry" ? 450 : found.Class == AddressClass.VirtualAlias ? _virtualAliasCode : 550;
+        return evaluator.Reject(state, code, Fitting(dsn, isSender), Rejection(address, isSender, text));
+    }
+
+    private static string Rejection(string address, bool isSender, string why) => $"<{address}>: {(isSender ? "Sender" : "Recipient")} address rejected: {why}";
+
+    /// <summary>
+    /// RFC 3463 has codes of the address (x.1.x) for senders and others for recipients; the text stands for both, so its code
+    /// is brought into line, as Postfix does it.
+    /// </summary>
+    private static string Fitting(string dsn, bool isSender)
+    {
+        if (!dsn.AsSpan(1).StartsWith(".1."))
+        {
+            return dsn;
+        }
+
+        string detail = (isSender, dsn[4..]) switch
+        {
+            (true, "2" or "8") => "8",
+            (true, "1" or "3" or "4" or "6" or "7") => "7",
+            (false, "1" or "2" or "3" or "4" or "5" or "6") => dsn[4..],
+            (false, "7") => "3",
+            (false, "8") => "2",
+            _ => "0",
+        };
+        return dsn[..4] + detail;
+    }
+
+    private ClassList? ListOf(ResolvedAddress found) => found.Class switch
+    {
+        AddressClass.Local => IsServiceAddress(found.Address) ? null : _local,
+        AddressClass.VirtualMailbox => _virtualMailbox,
+        AddressClass.Relay => _relay,
+        _ => null,
+    };
 
     // Taken by the system itself, in no table.
     private bool IsServiceAddress(string address)
@@ -115,7 +152,7 @@ internal sealed class UnlistedCheck
             || local.Equals(_doubleBounce, StringComparison.OrdinalIgnoreCase);
     }
 
-    private sealed record ClassList(MapList Maps, AddressFinderOptions Options, int Code, string TableName, bool AlwaysAsked = false)
+    private sealed record ClassList(MapList Maps, AddressFinderOptions Options, int Code, string TableName)
     {
         public MailAddressFinder Finder { get; } = new(Maps, Options);
     }
