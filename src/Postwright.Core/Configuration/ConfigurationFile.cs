@@ -17,21 +17,22 @@ internal static class ConfigurationFile
     /// <summary>The text; the answer is the reason of a failure in the system's words, or null.</summary>
     public static string? Read(string path, out string text)
     {
-        text = "";
         string? trouble = ReadBytes(path, out byte[] bytes);
-        if (trouble is null)
-        {
-            try
-            {
-                text = Strict.GetString(bytes);
-            }
-            catch (DecoderFallbackException)
-            {
-                text = Encoding.Latin1.GetString(bytes);
-            }
-        }
-
+        text = trouble is null ? Decode(bytes) : "";
         return trouble;
+    }
+
+    /// <summary>UTF-8, or a byte a character.</summary>
+    public static string Decode(byte[] bytes)
+    {
+        try
+        {
+            return Strict.GetString(bytes);
+        }
+        catch (DecoderFallbackException)
+        {
+            return Encoding.Latin1.GetString(bytes);
+        }
     }
 
     /// <summary>The bytes; the answer is the reason of a failure in the system's words, or null.</summary>

@@ -72,8 +72,11 @@ public sealed record DeliveryReport
     /// <summary>Will-Retry-Until of a delay; empty otherwise.</summary>
     public string RetryUntil { get; init; } = "";
 
-    /// <summary>The introduction, lines ended by LF; empty for none.</summary>
-    public string Introduction { get; init; } = "";
+    /// <summary>The introduction, lines ended by LF; empty for none, and in postmaster's copy left out.</summary>
+    public ReadOnlyMemory<byte> Introduction { get; init; }
+
+    /// <summary>The introduction's character set; a superset of ASCII.</summary>
+    public string Charset { get; init; } = "utf-8";
 
     /// <summary>True when the message declared SMTPUTF8: the types of RFC 6533.</summary>
     public bool IsInternational { get; init; }
@@ -87,16 +90,6 @@ public sealed record DeliveryReport
     /// <summary>The null sender has a name in notices.</summary>
     private string ShownSender => Sender.Length > 0 ? Sender : "MAILER-DAEMON@" + ReportingHost;
 
-    /// <summary>Subject of the notice.</summary>
-    public string Subject => (Kind, IsPostmasterCopy) switch
-    {
-        (ReportKind.Failure, false) => "Undelivered Mail Returned to Sender",
-        (ReportKind.Failure, true) => "Postmaster Copy: Undelivered Mail",
-        (ReportKind.Delay, false) => "Delayed Mail (still being retried)",
-        (ReportKind.Delay, true) => "Postmaster Warning: Delayed Mail",
-        _ => "Successful Mail Delivery Report",
-    };
-
     /// <summary>The header fields that make the message a report, and everything up to the third part's first byte.</summary>
     public byte[] Head()
     {
@@ -108,23 +101,43 @@ public sealed record DeliveryReport
         Line(text, $"Message-Id: {MessageId}");
         Line(text, "");
         Line(text, "This is a MIME-encapsulated message.");
-        WriteText(text);
+        Part(text, "Notification", $"text/plain; charset={Charset}", isEightBit: true);
+        byte[] before = Encoding.UTF8.GetBytes(text.ToString());
+        text.Clear();
+        WriteRecipients(text);
         WriteStatus(text);
         WriteThirdHead(text);
-        return Encoding.UTF8.GetBytes(text.ToString());
+        return [.. before, .. IntroductionLines(), .. Encoding.UTF8.GetBytes(text.ToString())];
     }
 
     /// <summary>What follows the third part.</summary>
     public byte[] Tail() => Encoding.UTF8.GetBytes($"\r\n--{Boundary}--\r\n");
 
-    private void WriteText(StringBuilder text)
+    private List<byte> IntroductionLines()
     {
-        Part(text, "Notification", "text/plain; charset=utf-8", isEightBit: true);
-        foreach (string line in Introduction.Length == 0 ? [] : Introduction.TrimEnd('\n').Split('\n'))
+        var lines = new List<byte>(Introduction.Length + 64);
+        ReadOnlySpan<byte> rest = IsPostmasterCopy ? [] : Introduction.Span.TrimEnd((byte)'\n');
+        foreach (byte value in rest)
         {
-            Line(text, line);
+            if (value == '\n')
+            {
+                lines.Add((byte)'\r');
+            }
+
+            // The set is the administrator's affair, a bare CR or NUL is not.
+            lines.Add(value is (byte)'\r' or 0 ? (byte)'?' : value);
         }
 
+        if (rest.Length > 0)
+        {
+            lines.AddRange("\r\n"u8);
+        }
+
+        return lines;
+    }
+
+    private void WriteRecipients(StringBuilder text)
+    {
         foreach (ReportedRecipient recipient in Recipients)
         {
             string address = AddressText.ToExternal(recipient.Address);

@@ -1,3 +1,4 @@
+using Postwright.Core.Configuration.Bounce;
 using Postwright.Core.Logging;
 using Postwright.Protocol.Dsn;
 using Postwright.Protocol.Mail;
@@ -44,7 +45,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         {
             Notice notice = new(envelope, ReportKind.Failure, envelope.Sender, "sender", "non-delivery")
             {
-                Introduction = NoticeTexts.Failure(options.MyHostName),
+                Introduction = options.TextOf(options.Templates.Failure),
                 ReturnsMessage = envelope.Return != DsnReturn.Headers,
             };
             if (!await SendAsync(notice, content, wanted, cancellationToken))
@@ -75,7 +76,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         {
             Notice notice = new(envelope, ReportKind.Delay, envelope.Sender, "sender", "delay")
             {
-                Introduction = NoticeTexts.Delay(options.MyHostName, age, options.MaximalLifetime),
+                Introduction = options.TextOf(options.Templates.Delay, age),
             };
             if (!await SendAsync(notice, content, wanted, cancellationToken))
             {
@@ -97,7 +98,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
     {
         Notice notice = new(envelope, ReportKind.Success, envelope.Sender, "sender", "delivery status")
         {
-            Introduction = NoticeTexts.Success(options.MyHostName),
+            Introduction = options.TextOf(options.Templates.Success),
         };
         return envelope.Sender.Length == 0 || await SendAsync(notice, content, recipients, cancellationToken);
     }
@@ -109,7 +110,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
     {
         public string Sender { get; init; } = "";
 
-        public string Introduction { get; init; } = "";
+        public byte[] Introduction { get; init; } = [];
 
         public bool ReturnsMessage { get; init; }
 
@@ -139,6 +140,11 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
             Encoding = cause.Encoding & ~MessageEncoding.SevenBit,
             IsNotice = true,
         };
+        if (options.TemplateTrouble is { } trouble)
+        {
+            _log.Warning($"{trouble}; the built-in templates are used");
+        }
+
         _log.Info($"{cause.QueueId}: {notice.Who} {notice.What} notification: {envelope.QueueId}");
         string failure;
         try
@@ -146,7 +152,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
             DeliveryReport report = Report(notice, envelope.QueueId, recipients, now);
             using ICleanupMessage message = cleanup.Begin(envelope, CleanupOptions.VirtualAliases);
             message.AddRecipient(new EnvelopeRecipient(notice.To, notice.To));
-            await message.WriteAsync(Header(notice, envelope.QueueId, report, now), cancellationToken);
+            await message.WriteAsync(Header(notice, envelope.QueueId, now), cancellationToken);
             await message.WriteAsync(report.Head(), cancellationToken);
             await ReturnedContent.CopyAsync(message, content, report.HeadersOnly, cancellationToken);
             await message.WriteAsync(report.Tail(), cancellationToken);
@@ -185,6 +191,7 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
             ArrivalDate = MailDate.Format(cause.Arrival, time.LocalTimeZone),
             RetryUntil = notice.Kind == ReportKind.Delay ? MailDate.Format(cause.Arrival + options.MaximalLifetime, time.LocalTimeZone) : "",
             Introduction = notice.Introduction,
+            Charset = Charset(TemplateOf(notice)),
             IsInternational = cause.Encoding.HasFlag(MessageEncoding.SmtpUtf8),
             HeadersOnly = !notice.ReturnsMessage || cause.Size > options.SizeLimit,
             Recipients = [.. recipients.Select(recipient => Row(notice.Kind, recipient))],
@@ -212,14 +219,26 @@ internal sealed class Notices(ReportOptions options, IMessageStore store, IClean
         _ => "delivered",
     };
 
-    private byte[] Header(Notice notice, string queueId, DeliveryReport report, DateTimeOffset now)
+    private BounceTemplate TemplateOf(Notice notice) => notice.Kind switch
     {
+        ReportKind.Failure => options.Templates.Failure,
+        ReportKind.Delay => options.Templates.Delay,
+        _ => options.Templates.Success,
+    };
+
+    /// <summary>What follows an ASCII text, addresses and replies, may be UTF-8.</summary>
+    private static string Charset(BounceTemplate template)
+        => template.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase) ? "utf-8" : template.Charset;
+
+    private byte[] Header(Notice notice, string queueId, DateTimeOffset now)
+    {
+        BounceTemplate template = TemplateOf(notice);
         string date = MailDate.Format(now, time.LocalTimeZone);
         return System.Text.Encoding.UTF8.GetBytes(
             $"Received: by {options.MyHostName} ({options.MailName})\r\n\tid {queueId}; {date}\r\n"
             + $"Date: {date}\r\n"
-            + $"From: Mail Delivery System <MAILER-DAEMON@{options.MyOrigin}>\r\n"
-            + $"Subject: {report.Subject}\r\n"
+            + $"From: {options.FromOf(template)}\r\n"
+            + $"Subject: {(notice.IsPostmasterCopy ? template.PostmasterSubject : template.Subject)}\r\n"
             + $"To: {AddressText.ToExternal(notice.To)}\r\n"
             + $"Auto-Submitted: auto-{(notice.IsPostmasterCopy ? "generated" : "replied")}\r\n");
     }

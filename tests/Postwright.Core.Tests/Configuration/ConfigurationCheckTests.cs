@@ -167,4 +167,30 @@ public sealed class ConfigurationCheckTests
                     && (finding.Text.Contains(".db", StringComparison.Ordinal) || finding.Text.StartsWith("overriding earlier entry", StringComparison.Ordinal)),
                 finding.ToString()));
     }
+
+    [Fact]
+    public void Templates_of_notices_that_cannot_be_made_stop_start()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            string path = Path.Combine(folder, "bounce.cf");
+            string main = Level + $"bounce_template_file = {path}\n";
+            Assert.Contains($"open {path}: No such file or directory", Single(main).Text, StringComparison.Ordinal);
+
+            File.WriteAllText(path, "failure_template = <<EOF\n\nfrom $nobody\nEOF\n");
+            Assert.Equal((FindingSeverity.Error, 2), (Single(main).Severity, Single(main).Line));
+            Assert.Contains("undefined $name in failure template: from $nobody", Single(main).Text, StringComparison.Ordinal);
+
+            File.WriteAllText(path, "failure_template = <<EOF\nX-Foo: bar\n\ntext\nEOF\n");
+            Assert.Equal(FindingSeverity.Warning, Single(main).Severity);
+
+            File.WriteAllText(path, "failure_template = <<EOF\n\ntext of $mail_name\nEOF\n");
+            Assert.Empty(Check(main));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
 }

@@ -73,8 +73,9 @@ public sealed class PostconfOracleTests
         string theirs = Copy(configuration);
         try
         {
-            PostconfHarness.Result actual = PostconfHarness.Ours(PostconfHarness.Oracle, ["-c", ours, .. arguments]);
-            PostconfHarness.Result expected = PostconfHarness.Theirs(theirs, ["-c", theirs, .. arguments]);
+            string[] In(string folder) => ["-c", folder, .. arguments.Select(a => a.StartsWith("DIR/", StringComparison.Ordinal) ? folder + a[3..] : a)];
+            PostconfHarness.Result actual = PostconfHarness.Ours(PostconfHarness.Oracle, In(ours));
+            PostconfHarness.Result expected = PostconfHarness.Theirs(theirs, In(theirs));
 
             return [
                 .. Differences("output", Lines(expected.Output, theirs), Lines(actual.Output, ours)),

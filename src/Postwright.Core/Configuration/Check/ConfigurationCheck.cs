@@ -25,6 +25,7 @@ public static class ConfigurationCheck
 
         ServiceCheck.Run(configuration, report);
         BookCheck.Run(configuration, report);
+        BounceCheck.Run(configuration, report);
 
         // Reading it finds out whether the file is there that it may name.
         _ = configuration.GetString("myorigin");
@@ -56,6 +57,11 @@ public static class ConfigurationCheck
         {
             int line = configuration.Settings.FirstOrDefault(s => s.File == file && MacroReferences.In(s.Value).Contains(name))?.Line ?? 0;
             report.Warn(file, line, $"undefined parameter: {name}; it counts as empty");
+        }
+
+        foreach (string warning in usage.ClientWarnings)
+        {
+            report.Warn(Path.Combine(configuration.ConfigDirectory, "main.cf"), 0, warning);
         }
 
         foreach (string name in configuration.GetList("postwright_ignore_unimplemented"))

@@ -1,4 +1,6 @@
 using Postwright.Core.Posix;
+using System.Text;
+using Postwright.Core.Configuration.Bounce;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
 
@@ -36,7 +38,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         string directory = options.ConfigDirectory ?? environmentDirectory ?? DefaultDirectory;
         if (options.Has('b') || options.Has('t'))
         {
-            return Fatal("bounce templates cannot be shown");
+            return ShowTemplates(options, directory);
         }
 
         if (ShowFacility(options))
@@ -73,6 +75,39 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         }
 
         return lines is not null;
+    }
+
+    /// <summary>Postfix has bounce(8) do this, and its messages say so.</summary>
+    private int ShowTemplates(PostconfOptions options, string directory)
+    {
+        if (options.Names.Count > 1)
+        {
+            return Fatal("options -b and -t require at most one template file");
+        }
+
+        if (!SystemFiles.Exists(Path.Combine(directory, "main.cf")))
+        {
+            return Fatal($"open {directory}/main.cf: No such file or directory");
+        }
+
+        MailConfiguration configuration = MailConfiguration.Load(directory, _host);
+        if (ReportErrors(configuration, needsMaster: null) > 0)
+        {
+            return 1;
+        }
+
+        string speaker = $"{configuration.GetString("syslog_name")}/bounce";
+        string path = options.Names.Count > 0 ? options.Names[0] : configuration.GetString("bounce_template_file");
+        string? trouble = BounceDump.Make(configuration, path, options.Has('b'), text => Write($"{speaker}: warning: {text}"), out string shown);
+        output.Write(ConfigurationFile.Decode(Encoding.Latin1.GetBytes(shown)));
+        if (trouble is null)
+        {
+            output.Flush();
+            return 0;
+        }
+
+        Write($"{speaker}: fatal: {trouble}");
+        return 1;
     }
 
     private int Show(PostconfOptions options, string directory)
@@ -158,14 +193,17 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
         return null;
     }
 
-    private int ReportErrors(MailConfiguration configuration, bool needsMaster)
+    /// <summary>Tells what is wrong in the files; the number of fatal errors.</summary>
+    /// <param name="configuration">The files.</param>
+    /// <param name="needsMaster">True if nothing can be shown without master.cf; null if it does not matter at all.</param>
+    private int ReportErrors(MailConfiguration configuration, bool? needsMaster)
     {
         int fatal = 0;
         foreach (ConfigurationError error in configuration.Errors)
         {
             if (error.File.EndsWith("master.cf", StringComparison.Ordinal))
             {
-                fatal += ReportMasterError(error, needsMaster);
+                fatal += needsMaster is { } needs ? ReportMasterError(error, needs) : 0;
             }
             else if (error.IsFatal)
             {
