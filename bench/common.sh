@@ -53,10 +53,11 @@ stop_everything() {
 start_helper() {
     "$@" &
     helper=$!
-    helpers[$helper]=1
+    helpers[$helper]=TERM
 }
+# With the signal that is kept beside its number.
 stop_helper() {
-    kill "$1" 2>/dev/null
+    kill -s "${helpers[$1]:-TERM}" "$1" 2>/dev/null
     wait "$1" 2>/dev/null
     unset "helpers[$1]"
 }
@@ -90,7 +91,7 @@ note_others_work() {
 }
 
 describe_machine() {
-    echo "Postwright $(cd "$(dirname "$(readlink -f "$sbin/postwright")")" && git rev-parse --short HEAD 2>/dev/null), Postfix $(/usr/sbin/postconf -h mail_version), $(. /etc/os-release; echo "$PRETTY_NAME"), Linux $(uname -r)"
+    echo "Postwright $(cd "$(dirname "$(readlink -f "$sbin/postwright")")" && git rev-parse --short HEAD 2>/dev/null) (built $(date -r "$sbin/postwright" '+%F %T')), Postfix $(/usr/sbin/postconf -h mail_version), $(. /etc/os-release; echo "$PRETTY_NAME"), Linux $(uname -r)"
     echo "$(nproc) cores ($(awk -F': ' '/^model name/ {print $2; exit}' /proc/cpuinfo)), $(awk '/^MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo) GB, $(findmnt -no FSTYPE -T "$work"), load average $(cut -d' ' -f1-3 /proc/loadavg)"
     echo "disk      $(python3 bench/measure.py disk "$work") synced 4 KiB writes/s by one writer; $("$tools/syncfiles" "$work" 4096 100 2) files of 4 KiB created, synced, unlinked/s by 100 writers"
     echo "rounds    $rounds, Postwright $messages messages a round, Postfix $postfix_messages"

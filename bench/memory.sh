@@ -8,7 +8,7 @@ row_idle() {
     before=$(python3 bench/measure.py pss "$pid")
     coproc HOLD { exec python3 bench/measure.py sessions "$port" 10000 75; }
     holder=$HOLD_PID
-    helpers[$holder]=1
+    helpers[$holder]=TERM
     read -r -u "${HOLD[0]}" _ || { echo "bench: the sessions could not be held"; return 1; }
     sleep 60
     after=$(python3 bench/measure.py pss "$pid")

@@ -7,7 +7,7 @@ for part in common systems throughput memory latency dead syscalls others micro;
     [ -e "bench/$part.sh" ] && . "bench/$part.sh"
 done
 
-all_rows=(discard relay maildir single large latency dead idle syscalls micro)
+all_rows=(discard relay maildir single large latency dead idle syscalls others micro)
 rows=("$@")
 [ ${#rows[@]} -gt 0 ] || rows=("${all_rows[@]}")
 for row in "${rows[@]}"; do

@@ -11,7 +11,7 @@ traced() {
     for each in $(python3 bench/measure.py pids "$pid"); do pids+=(-p "$each"); done
     strace -f -c -U name,calls -o "$work/strace.out" "${pids[@]}" 2>"$work/strace.err" &
     tracer=$!
-    helpers[$tracer]=1
+    helpers[$tracer]=INT
     sleep 2
     timed_load "$row" "$count" "$port" "$dir/maillog" >/dev/null || { cat "$work/strace.err"; return 1; }
     kill -INT "$tracer"
