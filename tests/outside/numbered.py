@@ -26,6 +26,7 @@ class Attempt:
 @dataclass
 class Message:
     recipients: list
+    size: int
     attempts: list = field(default_factory=list)
 
     @property
@@ -50,7 +51,8 @@ class Copy:
 class Load:
     """Clients that send until told to stop."""
 
-    def __init__(self, port, sessions, chance, sizes=(900,), resend=0.5, several=0.2):
+    def __init__(self, port, sessions, chance, sizes=(900,), resend=0.5, several=0.2, pause=0.0):
+        self.pause = pause
         self.port, self.sizes, self.resend, self.several = port, sizes, resend, several
         self.messages, self.refusals = {}, {}
         self.accepted = 0
@@ -93,18 +95,18 @@ class Load:
                         if again is None:
                             name, count = f"{number}-{count}", count + 1
                             people = ["one@example.net", "two@example.net"][:1 + (chance.random() < self.several)]
-                            message = Message(people)
-                            size = chance.choice(self.sizes)
+                            message = Message(people, chance.choice(self.sizes))
                         else:
-                            name, message, size = again
-                        again = (name, message, size) if chance.random() < self.resend else None
-                        self._send(link, lines, name, message, size)
+                            name, message = again
+                        again = (name, message) if chance.random() < self.resend else None
+                        self._send(link, lines, name, message)
                         if message.accepted:
                             again = None
+                        time.sleep(self.pause)
             except (OSError, ConnectionError):
                 time.sleep(0.05)
 
-    def _send(self, link, lines, name, message, size):
+    def _send(self, link, lines, name, message):
         rows = b"".join(b"RCPT TO:<%s>\r\n" % one.encode() for one in message.recipients)
         link.sendall(b"MAIL FROM:<from@example.org>\r\n" + rows + b"DATA\r\n")
         answers = [self._reply(lines) for _ in range(2 + len(message.recipients))]
@@ -123,7 +125,7 @@ class Load:
             self.messages[name] = message
             message.attempts.append(attempt)
         line = b"x" * 70 + b"\r\n"
-        link.sendall(b"Subject: numbered\r\n\r\nID=%s=\r\n" % name.encode() + line * max(1, size // 72) + b".\r\n")
+        link.sendall(b"Subject: numbered\r\n\r\nID=%s=\r\n" % name.encode() + line * max(1, message.size // 72) + b".\r\n")
         answer = self._reply(lines)
         with self.lock:
             attempt.answered, attempt.answer = time.time(), answer

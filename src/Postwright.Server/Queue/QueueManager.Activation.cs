@@ -273,6 +273,7 @@ public sealed partial class QueueManager
         if (message.Open == 0)
         {
             EndRound(message);
+            WriteRecords();
         }
         else
         {

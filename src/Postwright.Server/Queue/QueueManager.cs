@@ -8,9 +8,9 @@ using Postwright.Server.Route;
 namespace Postwright.Server.Queue;
 
 // The queue manager decides what is delivered when. One loop owns all its state; everybody else posts to it and never
-// waits for it. A turn of the loop takes what was posted, brings messages into the active queue (load, resolve), starts
-// deliveries, and hands all records of the turn to the store in one go, so that a thousand messages a turn cost one lock
-// and one commit. Deliveries that touch nothing outside memory (discard, error, retry) run inside the turn.
+// waits for it. A turn of the loop takes what was posted, hands the records of all results to the store in one go, so that a
+// thousand messages a turn cost one lock and one commit, brings messages into the active queue (load, resolve) and starts
+// deliveries. Deliveries that touch nothing outside memory (discard, error, retry) run inside the turn.
 //
 // What is promised: a recipient is done only by a record; a notice is durable before the recipients it tells of are
 // done; a message that no delivery answers for stays in the store and is tried again. The posted lists are bounded by
@@ -207,9 +207,12 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
             Finish(delivery);
         }
 
+        // Before anybody looks at the store again: a flush or a requeue in this turn would find a settled recipient pending.
+        WriteRecords();
         foreach (Action command in _commandsNow)
         {
             command();
+            WriteRecords();
         }
 
         foreach (string queueId in _arrivedNow)

@@ -32,6 +32,32 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task A_message_flushed_during_its_delivery_is_not_delivered_again()
+    {
+        // With room for one active message, the flush comes to it in the turn in which its delivery ends.
+        await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 1 });
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => ScriptedAgent.Deferred(recipient.Index);
+        rig.Start();
+        string id = rig.Send("a@test", "b@one.test", "c@two.test");
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+
+        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        smtp.Before = _ => gate.Task;
+        smtp.Answer = (_, recipient) => new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "ok", "relay.test[192.0.2.1]:25");
+        rig.Manager.Flush();
+        await rig.Eventually(() => smtp.Requests.Count == 4);
+        rig.Manager.Flush();
+        await rig.Manager.ListAsync(Token).CountAsync(Token);
+        gate.SetResult();
+        await rig.Logged($"{id}: removed");
+        string marker = rig.Send("a@test", "d@three.test");
+        await rig.Logged($"{marker}: removed");
+        Assert.Equal(4, smtp.Requests.Count(request => request.Envelope.QueueId == id));
+        Assert.Single(rig.Log.All, line => line.Contains($"{id}: removed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_deleted_message_is_gone_even_while_it_waits_in_the_active_queue()
     {
         await using QueueRig rig = new();
