@@ -15,6 +15,7 @@ usage: ./build.sh [COMMAND]
   simulate [OPTIONS]   run the whole mail system in simulated worlds (--seeds N --hours H; tests/Postwright.Simulation)
   crash [ROUNDS]       kill the server under load: nothing accepted is lost, every duplicate has a cause
   faults [SECONDS]     let system calls of the server fail under load, SECONDS for each cell of the matrix
+  soak [MINUTES]       a day of mail in 60 minutes, or fewer: memory, descriptors and space stay flat
   install [DESTDIR]    as root: install programs, users, groups, directories, examples, systemd unit
   uninstall [DESTDIR]  as root: take them away again (configuration and mail stay)
 EOF
@@ -24,9 +25,9 @@ command=${1:-publish}
 [ $# -gt 0 ] && shift
 case "$command" in
     publish) exec build/publish.sh "$@" ;;
-    demo | test | bench | crash | faults | simulate | install | uninstall)
+    demo | test | bench | crash | faults | soak | simulate | install | uninstall)
         script=build/$command.sh
-        case "$command" in bench) script=bench/run.sh ;; crash | faults) script=tests/outside/run.sh; set -- "$command" "$@" ;; esac
+        case "$command" in bench) script=bench/run.sh ;; crash | faults | soak) script=tests/outside/run.sh; set -- "$command" "$@" ;; esac
         exec "$script" "$@" ;;
     -h | --help | help) usage ;;
     *) echo "build.sh: no such command: $command" >&2; usage >&2; exit 64 ;;
