@@ -87,6 +87,7 @@ internal sealed class Client(SimWorld world, IReadOnlyList<MessagePlan> messages
         }
 
         int last = 0;
+        bool begun = false;
         for (int i = 0; i < commands.Count; i++)
         {
             if (!pipelines)
@@ -105,13 +106,18 @@ internal sealed class Client(SimWorld world, IReadOnlyList<MessagePlan> messages
                 return false;
             }
 
-            if (i > 0 && i < commands.Count - 1)
+            if (i == 0)
             {
-                (last / 100 == 2 ? accepted : last / 100 == 5 ? refused : []).Add(open[i - 1]);
+                begun = last / 100 == 2;
+                if (!begun && !pipelines)
+                {
+                    return true;
+                }
             }
-            else if (i == 0 && last / 100 != 2 && !pipelines)
+            else if (i < commands.Count - 1 && begun)
             {
-                return true;
+                // Where MAIL was refused, what follows is refused for the want of it, which says nothing of a recipient.
+                (last / 100 == 2 ? accepted : last / 100 == 5 ? refused : []).Add(open[i - 1]);
             }
         }
 
@@ -123,11 +129,7 @@ internal sealed class Client(SimWorld world, IReadOnlyList<MessagePlan> messages
         }
 
         Close(message, open);
-        if (!pipelines)
-        {
-            await CommandAsync(connection, reader, patience, "RSET");
-        }
-
+        await CommandAsync(connection, reader, patience, "RSET");
         return true;
     }
 
