@@ -142,7 +142,8 @@ internal sealed class SmtpSession : IAsyncDisposable
             AddressFamily.InterNetworkV6 => options.BindAddress6,
             _ => null,
         };
-        using CancellationTokenSource deadline = new(options.ConnectTimeout, timeProvider);
+        TimeSpan limit = options.ConnectTimeout == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : options.ConnectTimeout;
+        using CancellationTokenSource deadline = new(limit, timeProvider);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {

@@ -32,6 +32,15 @@ public sealed class SmtpTransportTests
     }
 
     [Fact]
+    public async Task A_connect_timeout_of_zero_leaves_the_limit_to_the_system()
+    {
+        await using ScriptedServer server = new(ScriptedServer.OneMessage);
+        await using SmtpTransport transport = NewTransport(TimeSpan.Zero);
+        RecipientResult result = Assert.Single(await DeliverAsync(transport, $"[127.0.0.1]:{server.Port}", "x\r\n", 1));
+        Assert.Equal(DeliveryStatus.Sent, result.Status);
+    }
+
+    [Fact]
     public async Task A_server_without_pipelining_gets_one_command_at_a_time()
     {
         await using ScriptedServer server = new("""
@@ -223,7 +232,7 @@ public sealed class SmtpTransportTests
         }, limit.Token);
     }
 
-    private SmtpTransport NewTransport() => new(
-        new SmtpClientOptions { HeloName = "client.example", RandomizeAddresses = false, OwnAddresses = new HashSet<IPAddress> { IPAddress.Parse("192.0.2.1") }, CacheTimeLimit = TimeSpan.FromMinutes(1) },
+    private SmtpTransport NewTransport(TimeSpan? connectTimeout = null) => new(
+        new SmtpClientOptions { ConnectTimeout = connectTimeout ?? TimeSpan.FromSeconds(30), HeloName = "client.example", RandomizeAddresses = false, OwnAddresses = new HashSet<IPAddress> { IPAddress.Parse("192.0.2.1") }, CacheTimeLimit = TimeSpan.FromMinutes(1) },
         new SocketNetwork(TimeProvider.System), _dns, TimeProvider.System, new SystemChance(), _log.For("smtp"));
 }
