@@ -205,6 +205,10 @@ public sealed partial class QueueManager
             case QueueOperation.Expire or QueueOperation.ForceExpire when message is not null:
                 message.ForceExpire = true;
                 break;
+            case QueueOperation.ForceExpire when _store.TryGetEntry(queueId, out QueueEntry released):
+                // The change moved its next attempt: under the old time alone it would be passed over as out of date.
+                _deferred.Add(queueId, released.NextAttempt);
+                break;
         }
     }
 

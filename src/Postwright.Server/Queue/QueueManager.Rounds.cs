@@ -246,6 +246,9 @@ public sealed partial class QueueManager
             }
         }
 
+        // After the clock was set back, what counted as due by the old time would be tried again and again without a pause.
+        _runHorizon = _runHorizon > _now ? _now : _runHorizon;
+        _nextRun = _nextRun > _now + _options.QueueRunDelay ? _now + _options.QueueRunDelay : _nextRun;
         if (_nextRun <= _now)
         {
             _runHorizon = _now;

@@ -159,7 +159,14 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     {
         if (Interlocked.Exchange(ref _signalled, 1) == 0)
         {
-            _signal.Release();
+            try
+            {
+                _signal.Release();
+            }
+            catch (ObjectDisposedException)
+            {
+                // A session that outlived the stop: its message is in the store, and is found at the next start.
+            }
         }
     }
 

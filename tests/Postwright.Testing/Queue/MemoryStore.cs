@@ -156,11 +156,12 @@ public sealed class MemoryStore : IMessageStore
                 kept.Entry = kept.Entry with { Queue = QueueName.Hold };
                 break;
             case MessageReleased:
-                kept.Entry = kept.Entry with { Queue = QueueName.Deferred, NextAttempt = default };
+                kept.Entry = kept.Entry with { Queue = QueueName.Deferred, NextAttempt = kept.Entry.Arrival };
                 break;
             case MessageExpired expired:
-                QueueName queue = expired.Release && kept.Entry.Queue == QueueName.Hold ? QueueName.Deferred : kept.Entry.Queue;
-                kept.Entry = kept.Entry with { ForceExpire = true, Queue = queue };
+                kept.Entry = expired.Release
+                    ? kept.Entry with { ForceExpire = true, Queue = QueueName.Deferred, NextAttempt = kept.Entry.Arrival }
+                    : kept.Entry with { ForceExpire = true };
                 break;
             case MessageRemoved:
                 _messages.Remove(change.QueueId);

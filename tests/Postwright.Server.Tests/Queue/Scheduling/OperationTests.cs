@@ -58,6 +58,62 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task A_force_expired_message_gets_its_last_attempt_although_the_clock_was_set_back()
+    {
+        await using QueueRig rig = new();
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => ScriptedAgent.Deferred(recipient.Index);
+        string id = rig.Keep("a@test", "b@one.test");
+        rig.Time.AdjustTime(rig.Time.GetUtcNow().AddMinutes(-15));
+        rig.Start();
+        rig.Manager.Arrived(id);
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+        Assert.True(await rig.Manager.ChangeAsync(id, QueueOperation.ForceExpire, rig.Log.For("postsuper"), Token));
+        await rig.Eventually(TimeSpan.FromMinutes(1), () => rig.Log.All.Any(line => line.Contains("status=force-expired", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_set_back_makes_no_message_due_again_at_once()
+    {
+        await using QueueRig rig = new();
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => ScriptedAgent.Deferred(recipient.Index);
+        rig.Start();
+        rig.Send("a@test", "b@one.test");
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+        rig.Time.AdjustTime(rig.Time.GetUtcNow().AddMinutes(-30));
+        string second = rig.Send("a@test", "c@two.test");
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any(change => change.QueueId == second));
+        string marker = rig.Send("a@test", "d@three.test");
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any(change => change.QueueId == marker));
+        Assert.Single(smtp.Requests, request => request.Envelope.QueueId == second);
+    }
+
+    [Fact]
+    public async Task A_message_that_stands_in_line_twice_is_not_delivered_again_in_the_turn_in_which_it_ends()
+    {
+        await using QueueRig rig = new();
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => ScriptedAgent.Deferred(recipient.Index);
+        rig.Start();
+        string id = rig.Send("a@test", "b@one.test");
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
+
+        // Asked for again while it is delivered: it is in line once more when the delivery's result arrives.
+        smtp.Answer = (_, recipient) =>
+        {
+            rig.Manager.Flush(id);
+            return new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "ok", "relay.test[192.0.2.1]:25");
+        };
+        rig.Manager.Flush(id);
+        await rig.Logged($"{id}: removed");
+        await rig.Eventually(() => rig.Store.Count == 0);
+        string marker = rig.Send("a@test", "c@two.test");
+        await rig.Logged($"{marker}: removed");
+        Assert.Equal(2, smtp.Requests.Count(request => request.Envelope.QueueId == id));
+    }
+
+    [Fact]
     public async Task A_deleted_message_is_gone_even_while_it_waits_in_the_active_queue()
     {
         await using QueueRig rig = new();
