@@ -36,6 +36,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Task _compacting = Task.CompletedTask;
     private IDiskFile? _lock;
+    private bool _syncFailedAtStart;
 
     private Spool(SpoolOptions options, IDisk disk, IChance chance, TimeProvider time, MailLog log)
     {
@@ -224,7 +225,8 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         {
             if (_index.KnowsMaildrop(envelope.MaildropKey))
             {
-                return StoreStatus.Duplicate;
+                // A duplicate's file is removed, so the message must be on the disk by now.
+                return IsSecured() ? StoreStatus.Duplicate : StoreStatus.Failed;
             }
 
             // The same file twice at once: whether the first gets through is not known yet, so this is a temporary refusal.
@@ -358,6 +360,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         }
 
         _compactor.Distrust([.. recovery.Untrusted()]);
+        _syncFailedAtStart = recovery.SyncFailed;
         Damages = recovery.Damages;
         foreach (SpoolDamage damage in Damages)
         {
@@ -365,6 +368,17 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         }
 
         _writer.Segment.PrepareNext();
+    }
+
+    private bool IsSecured()
+    {
+        bool secured = !_syncFailedAtStart || _compactor.IsSecured;
+        if (!secured)
+        {
+            _compactionDue.Writer.TryWrite(true);
+        }
+
+        return secured;
     }
 
     private void TakeLock()

@@ -16,7 +16,10 @@ internal sealed class SpoolCompactor(
     private static readonly TimeSpan ReaderWait = TimeSpan.FromMilliseconds(20);
 
     private readonly List<Segment> _emptied = [];
-    private IReadOnlyList<IndexEntry> _untrusted = [];
+    private volatile IReadOnlyList<IndexEntry> _untrusted = [];
+
+    /// <summary>Everything that recovery did not trust has been written anew.</summary>
+    public bool IsSecured => _untrusted.Count == 0;
 
     /// <summary>What recovery found where it is not trusted: written anew before any segment is recycled.</summary>
     public void Distrust(IReadOnlyList<IndexEntry> entries) => _untrusted = entries;
