@@ -85,7 +85,7 @@ public sealed class SmtpdServer : IAsyncDisposable
     }
 
     /// <summary>Ends all sessions: each finishes the command it is at, gets 421 and is closed.</summary>
-    /// <param name="patience">After this long what is left is cut off.</param>
+    /// <param name="patience">After this long what is left is cut off, and waited for as long again.</param>
     public async Task StopAsync(TimeSpan patience)
     {
         _stopping = true;
@@ -94,15 +94,22 @@ public sealed class SmtpdServer : IAsyncDisposable
             session.Stop();
         }
 
+        await WaitForSessionsAsync(patience);
+        foreach (SmtpdSession session in Sessions())
+        {
+            session.Cut();
+        }
+
+        // One that waits for the disk ends when that answers: until then the queue is needed.
+        await WaitForSessionsAsync(patience);
+    }
+
+    private async Task WaitForSessionsAsync(TimeSpan patience)
+    {
         long start = _time.GetTimestamp();
         while (SessionCount > 0 && _time.GetElapsedTime(start) < patience)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), _time);
-        }
-
-        foreach (SmtpdSession session in Sessions())
-        {
-            session.Cut();
         }
     }
 
