@@ -18,6 +18,9 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
     /// <summary>Told after each sync of a file or directory.</summary>
     public Action? AfterSync { get; set; }
 
+    /// <summary>A sync failed before the process was up.</summary>
+    public bool SyncFailedAtStart { get; private set; }
+
     /// <summary>When true, reads are the ledger's: no fault hits them and nothing is counted.</summary>
     public bool IsObserving { get; set; }
 
@@ -157,9 +160,12 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
         public Handle(LifeDisk disk, SimNode node, string path)
         {
             (_disk, _node, _path, _life) = (disk, node, path, disk.Life);
-            _node.Handles++;
-            Platter platter = disk.Platter;
-            platter.MostHandles = Math.Max(platter.MostHandles, ++platter.OpenHandles);
+            if (!_life.IsDead)
+            {
+                Platter platter = disk.Platter;
+                _node.Handles++;
+                platter.MostHandles = Math.Max(platter.MostHandles, ++platter.OpenHandles);
+            }
         }
 
         public long Length => _node.Length;
@@ -338,6 +344,7 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
             if (_disk.Faults.FailingSyncs > 0 && _disk.Chance.Percent(_disk.Faults.FailingSyncs))
             {
                 _life.World.Count("disk sync fails");
+                _disk.SyncFailedAtStart |= !_life.IsUp;
                 _node.FailSync(_disk.Chance);
                 _life.World.History.Note(_life.Name, $"disk: sync {_path} FAILS");
                 return InputOutput;

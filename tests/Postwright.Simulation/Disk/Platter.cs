@@ -27,6 +27,9 @@ internal sealed class Platter
 
     public IEnumerable<KeyValuePair<string, SimNode>> Files => _names.OrderBy(static name => name.Key, StringComparer.Ordinal);
 
+    /// <summary>The names of files with open handles; a file without a name is called so.</summary>
+    public IEnumerable<string> OpenNames() => Files.Where(static file => file.Value.Handles > 0).Select(static file => file.Key).DefaultIfEmpty("a file without a name");
+
     public SimNode? Find(string path) => _names.GetValueOrDefault(path);
 
     public SimNode Create(string path)

@@ -49,6 +49,12 @@ internal sealed class Copy(string queueId)
     /// <summary>The server has said 250 for it.</summary>
     public bool IsAcknowledged { get; set; }
 
+    /// <summary>
+    /// Somebody relies on it: a client that was told so, a removed maildrop file, or whoever waited for its record. What only a
+    /// recovery has found was promised to nobody.
+    /// </summary>
+    public bool IsPromised => IsAcknowledged || PublishedBy is not null || Transaction is { FileIsGone: true };
+
     /// <summary>The index row in the process that runs now.</summary>
     public IndexEntry? Entry { get; set; }
 

@@ -90,15 +90,20 @@ internal sealed partial class MailLedger
             }
             else if (!present && copy.IsPublished && !copy.HasLeft)
             {
-                FailUnlessRot(copy, "was accepted and is lost");
+                if (copy.IsPromised)
+                {
+                    FailUnlessRot(copy, "was accepted and is lost");
+                }
+
                 copy.HasLeft = true;
             }
 
-            copy.HasLeftForGood |= !present && copy.HasLeft;
+            // What a killed process has left in the kernel's memory is durable once the next one could sync it.
+            copy.HasLeftForGood |= !present && copy.HasLeft && !life.Disk.SyncFailedAtStart;
             copy.HasLeft &= !present;
             copy.Done.RemoveWhere(index => entry?.IsDone(index) != true);
             copy.Settled.Clear();
-            copy.IsOnDisk |= present;
+            copy.IsOnDisk |= present && world.LastEndWasPowerCut;
         }
 
         _recovering = true;
@@ -275,12 +280,7 @@ internal sealed partial class MailLedger
 
         if (entry.Has(EntryFlags.Corrupt))
         {
-            if (!world.HasRotted)
-            {
-                Fail($"{copy} is said to be corrupt, and no bit has turned");
-            }
-
-            copy.IsDamaged = true;
+            NoteDamage(copy, "it is said to be corrupt");
             return;
         }
 
@@ -345,9 +345,9 @@ internal sealed partial class MailLedger
             return copy.Sender.StartsWith("double-bounce@", StringComparison.Ordinal) ? "dropped as an undeliverable notice" : "discarded";
         }
 
-        if (copy.Expansions.TryGetValue(recipient, out string[]? members))
+        if (copy.Expansions.TryGetValue(recipient, out string[]? members) && members.All(member => copy.Recipients.Contains(member) || IsForwarded(copy, member)))
         {
-            return members.All(member => copy.Recipients.Contains(member) || IsForwarded(copy, member)) ? "replaced by its expansion" : null;
+            return "replaced by its expansion";
         }
 
         if (_order.Exists(notice => notice.IsPublished && notice.Parent == copy.QueueId && notice.NoticeAction == "failed" && notice.Told.Contains(recipient)))
@@ -462,14 +462,27 @@ internal sealed partial class MailLedger
         }
         catch (IOException failure)
         {
-            FailUnlessRot(copy, "cannot be read: " + failure.Message);
-            copy.IsDamaged = true;
+            NoteDamage(copy, failure.Message);
             return [];
         }
         finally
         {
             life.Disk.IsObserving = false;
         }
+    }
+
+    private void NoteDamage(Copy copy, string what)
+    {
+        if (copy.IsPromised)
+        {
+            FailUnlessRot(copy, "cannot be read: " + what);
+        }
+        else if (!copy.IsDamaged)
+        {
+            Count("refused, and its record survived without the content: kept as corrupt");
+        }
+
+        copy.IsDamaged = true;
     }
 
     private void FailUnlessRot(Copy copy, string what)

@@ -47,6 +47,8 @@ internal sealed partial class MailLedger(SimWorld world)
         {
             Fail($"maildrop/{file} is removed before m{transaction.Message.Number} is in the queue");
         }
+
+        transaction.FileIsGone = true;
     }
 
     /// <summary>The server refused recipients for good: they are not ours.</summary>
@@ -92,16 +94,16 @@ internal sealed partial class MailLedger(SimWorld world)
     }
 
     /// <summary>A message has reached somebody.</summary>
-    public Effect Delivered(byte[] content, string address, string where, Life? life)
+    public Effect Delivered(byte[] content, string address, string where, Life life)
     {
         Letter.Found found = Letter.Read(content);
-        if (!_copies.TryGetValue(found.QueueId, out Copy? copy) || life is null)
+        if (!_copies.TryGetValue(found.QueueId, out Copy? copy))
         {
             Fail($"{where} got a message for {address} of which nobody knows: queue ID {found.QueueId}");
             throw world.Broken!;
         }
 
-        Effect effect = new(copy, address, where, life);
+        Effect effect = new(copy, address, where, life) { IsForgotten = life.IsDead };
         world.History.Note("ledger", $"delivered {copy.QueueId} to {address} at {where}");
         CheckContent(copy, found);
         CheckDelivery(copy, effect);

@@ -24,6 +24,9 @@ internal sealed class Transaction(MessagePlan message, int attempt, IReadOnlyLis
     /// <summary>The name of the maildrop file.</summary>
     public string File { get; init; } = "";
 
+    /// <summary>The maildrop file was removed.</summary>
+    public bool FileIsGone { get; set; }
+
     /// <summary>The message that came of it, once it is in the queue.</summary>
     public Copy? Copy { get; set; }
 }

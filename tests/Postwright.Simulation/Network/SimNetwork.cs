@@ -24,6 +24,9 @@ internal enum Reachability
 /// <summary>All hosts and the connections between them.</summary>
 internal sealed class SimNetwork(Scheduler scheduler, SimContext world, SimTime worldTime, Rng chance, Action<string> count)
 {
+    // As long as Linux tries to connect.
+    private static readonly TimeSpan SystemPatience = TimeSpan.FromSeconds(131);
+
     private readonly Dictionary<string, SimListener> _listeners = new(StringComparer.Ordinal);
     private readonly List<SimLink> _links = [];
     private int _numbers;
@@ -99,7 +102,8 @@ internal sealed class SimNetwork(Scheduler scheduler, SimContext world, SimTime 
         if (reach == Reachability.Silent)
         {
             count("connect times out");
-            await Task.Delay(Timeout.InfiniteTimeSpan, new SimTime(process, default), cancellationToken);
+            await Task.Delay(SystemPatience, new SimTime(process, default), cancellationToken);
+            throw new SocketException((int)SocketError.TimedOut);
         }
 
         if (reach == Reachability.Unreachable)

@@ -206,7 +206,7 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
             return true;
         }
 
-        List<Effect> effects = [.. recipients.Select(recipient => world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.Serving))];
+        List<Effect> effects = [.. recipients.Select(recipient => world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.LifeOf(end.Peer.Context)))];
         switch (mode)
         {
             case PeerMode.DropsAfterDot:

@@ -13,7 +13,7 @@ namespace Postwright.Simulation.World;
 internal sealed class SimMaildrop(SimWorld world, Rng chance)
 {
     private readonly SortedDictionary<string, DroppedFile> _files = new(StringComparer.Ordinal);
-    private readonly List<DroppedFile> _removed = [];
+    private readonly List<(DroppedFile File, long At)> _removed = [];
     private ulong _inodes = 1000;
 
     /// <summary>Files that wait.</summary>
@@ -35,9 +35,10 @@ internal sealed class SimMaildrop(SimWorld world, Rng chance)
     /// <summary>A removal is durable only some time after it was made.</summary>
     public void CutPower()
     {
-        foreach (DroppedFile file in _removed)
+        foreach ((DroppedFile file, long at) in _removed)
         {
-            if (chance.Percent(50))
+            // File systems write their journals every few seconds, whoever asks for it.
+            if (world.Scheduler.Now - at < TimeSpan.TicksPerMinute && chance.Percent(50))
             {
                 world.Count("maildrop file back after a power cut");
                 _files[file.Entry.Name] = file;
@@ -97,7 +98,7 @@ internal sealed class SimMaildrop(SimWorld world, Rng chance)
 
             if (maildrop._files.Remove(entry.Name, out DroppedFile? file))
             {
-                maildrop._removed.Add(file);
+                maildrop._removed.Add((file, life.World.Scheduler.Now));
                 maildrop._removed.RemoveRange(0, Math.Max(0, maildrop._removed.Count - 3));
                 maildrop.NoteRemoval(entry.Name, life);
             }

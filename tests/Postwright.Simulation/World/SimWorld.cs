@@ -22,6 +22,7 @@ internal sealed class SimWorld
 
     private readonly SortedDictionary<string, int> _counts = new(StringComparer.Ordinal);
     private readonly List<Client> _clients = [];
+    private readonly List<Life> _all = [];
     private readonly Rng _chance;
     private readonly WorldEvents _events;
     private int _lives;
@@ -75,6 +76,9 @@ internal sealed class SimWorld
     /// <summary>The process that runs, or null.</summary>
     public Life? Serving { get; private set; }
 
+    /// <summary>The process, dead or alive, that a connection's end belongs to.</summary>
+    public Life LifeOf(SimContext context) => _all.First(life => life.Context == context);
+
     /// <summary>How far the machine's wall clock is off.</summary>
     public TimeSpan ClockOffset { get; private set; }
 
@@ -92,6 +96,9 @@ internal sealed class SimWorld
 
     /// <summary>How often each thing happened.</summary>
     public IReadOnlyDictionary<string, int> Counts => _counts;
+
+    /// <summary>What the newest process found had been on the platter, not only in the kernel's memory.</summary>
+    public bool LastEndWasPowerCut { get; private set; }
 
     /// <summary>The first promise that was broken.</summary>
     public SimulationException? Broken { get; set; }
@@ -157,6 +164,7 @@ internal sealed class SimWorld
     {
         History.Note("world", powerCut ? "POWER CUT" : "KILL");
         Ledger.Crashed(life);
+        LastEndWasPowerCut = powerCut;
         if (powerCut)
         {
             Platter.CutPower(_chance);
@@ -174,6 +182,7 @@ internal sealed class SimWorld
     public void Ended(Life life, TimeSpan away)
     {
         Ledger.Crashed(life);
+        LastEndWasPowerCut = false;
         Platter.Kill();
         Leave(life, false, away);
     }
@@ -183,7 +192,7 @@ internal sealed class SimWorld
     {
         if (Platter.OpenHandles != 0)
         {
-            throw new SimulationException($"{Platter.OpenHandles} files were left open");
+            throw new SimulationException($"files were left open: {string.Join(", ", Platter.OpenNames())}");
         }
     }
 
@@ -219,6 +228,7 @@ internal sealed class SimWorld
         if (Serving is null)
         {
             Serving = new Life(this, ++_lives);
+            _all.Add(Serving);
             Count("start");
             Life life = Serving;
             life.Context.Run(() => life.Boot(SimConfiguration.Make(_variant, QueueDirectory)));

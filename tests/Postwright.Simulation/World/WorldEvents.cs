@@ -39,6 +39,7 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
     /// <summary>Everything works from now on.</summary>
     public void EndAll()
     {
+        world.Serving?.DieAtWrite(0, powerCut: false);
         world.DiskFaults.Clear();
         world.Dns.Failing = 0;
         world.Network.Delay = TimeSpan.Zero;
