@@ -39,7 +39,7 @@ public sealed class MailSystem : IAsyncDisposable
         _parts = parts;
         _spool = spool;
         _queue = new QueueManager(
-            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr")),
+            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr"), parts.OwnerUid),
             ReportOptions.From(MasterRows.Under(configuration, "bounce")),
             spool,
             new CurrentRouting(this),
@@ -128,7 +128,8 @@ public sealed class MailSystem : IAsyncDisposable
 
         _now = next;
         _queue.Reload(
-            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr")), ReportOptions.From(MasterRows.Under(configuration, "bounce")));
+            QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr"), _parts.OwnerUid),
+            ReportOptions.From(MasterRows.Under(configuration, "bounce")));
         _pickupStop.Cancel();
         await _pickupRun;
         _pickupStop.Dispose();

@@ -1,5 +1,4 @@
 using Postwright.Core.Logging;
-using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Protocol.Mail;
 using Postwright.Server.Cleanup;
@@ -95,7 +94,7 @@ public sealed partial class QueueManager
             MaildropKey = "",
             Hold = false,
         };
-        uint user = Identity.EffectiveUser;
+        uint user = _options.OwnerUid;
         log.For("pickup", log.Number).Info($"{envelope.QueueId}: uid={user} from=<{AddressText.ToExternal(envelope.Sender)}> orig_id={queueId}");
         using ICleanupMessage message = _cleanup.Begin(envelope, CleanupOptions.VirtualAliases);
         string date = MailDate.Format(_time.GetUtcNow(), _time.LocalTimeZone);

@@ -8,6 +8,9 @@ namespace Postwright.Server.Queue;
 /// <summary>qmgr(8)'s settings, read once.</summary>
 public sealed record QueueManagerOptions
 {
+    /// <summary>The user that the queue belongs to, who hands a requeued message in again.</summary>
+    public uint OwnerUid { get; init; }
+
     /// <summary>qmgr_message_active_limit: messages in memory at a time.</summary>
     public int ActiveLimit { get; init; } = 20_000;
 
@@ -57,8 +60,9 @@ public sealed record QueueManagerOptions
     public bool AllowMinUser { get; init; }
 
     /// <summary>Reads the settings.</summary>
-    public static QueueManagerOptions From(MailConfiguration configuration) => new()
+    public static QueueManagerOptions From(MailConfiguration configuration, uint ownerUid) => new()
     {
+        OwnerUid = ownerUid,
         ActiveLimit = Math.Max(1, configuration.GetInt("qmgr_message_active_limit")),
         RecipientLimit = Math.Max(1, configuration.GetInt("qmgr_message_recipient_limit")),
         MinimalBackoff = configuration.GetTime("minimal_backoff_time"),
