@@ -11,6 +11,9 @@ namespace Postwright.Server.Receive.Smtpd.Restrictions;
 /// </summary>
 internal sealed class AccessTable
 {
+    private const string Sender = "Sender address";
+    private const string Recipient = "Recipient address";
+
     private readonly RestrictionEvaluator _evaluator;
     private readonly AddressFinderOptions _finderOptions;
     private readonly AccessKeyOptions _keys;
@@ -61,12 +64,12 @@ internal sealed class AccessTable
 
     public ValueTask<Verdict> CheckSenderAsync(MapList maps, CheckState state, RestrictionStage stage, int depth, CancellationToken cancellationToken) =>
         state.Sender is { } sender
-            ? CheckAddressAsync(maps, sender, "Sender address", state, stage, depth, cancellationToken)
+            ? CheckAddressAsync(maps, sender, Sender, state, stage, depth, cancellationToken)
             : ValueTask.FromResult(Verdict.Dunno);
 
     public ValueTask<Verdict> CheckRecipientAsync(MapList maps, CheckState state, RestrictionStage stage, int depth, CancellationToken cancellationToken) =>
         state.Recipient is { } recipient
-            ? CheckAddressAsync(maps, recipient, "Recipient address", state, stage, depth, cancellationToken)
+            ? CheckAddressAsync(maps, recipient, Recipient, state, stage, depth, cancellationToken)
             : ValueTask.FromResult(Verdict.Dunno);
 
     private async ValueTask<Verdict> CheckAddressAsync(
@@ -170,12 +173,19 @@ internal sealed class AccessTable
     }
 
     private Verdict Rejected(CheckState state, Subject subject, int code, string dsn, string text) =>
-        _evaluator.Reject(state, code, dsn, $"<{subject.Name}>: {subject.Kind} rejected: {(text.Length > 0 ? text : "Access denied")}");
+        _evaluator.Reject(state, code, Fitting(dsn, subject), $"<{subject.Name}>: {subject.Kind} rejected: {(text.Length > 0 ? text : "Access denied")}");
+
+    private static string Fitting(string dsn, Subject subject) => subject.Kind switch
+    {
+        Sender => FittingStatus.ForSender(dsn),
+        Recipient => FittingStatus.ForRecipient(dsn),
+        _ => FittingStatus.ForClient(dsn),
+    };
 
     private static Refusal Doubt(Subject subject, string text)
     {
         (string dsn, string reason) = EnhancedStatus.Split(text, "4.7.1");
-        return new Refusal(450, dsn, $"<{subject.Name}>: {subject.Kind} rejected: {(reason.Length > 0 ? reason : "Service unavailable")}");
+        return new Refusal(450, Fitting(dsn, subject), $"<{subject.Name}>: {subject.Kind} rejected: {(reason.Length > 0 ? reason : "Service unavailable")}");
     }
 
     private static string Told(Subject subject, string text, string fallback) => $"<{subject.Name}>: {subject.Kind} {(text.Length > 0 ? text : fallback)}";

@@ -106,33 +106,10 @@ internal sealed class UnlistedCheck
     {
         (string dsn, string text) = EnhancedStatus.Split(found.NextHop, isSender ? "5.1.0" : "5.1.1");
         int code = found.Transport == "retry" ? 450 : found.Class == AddressClass.VirtualAlias ? _virtualAliasCode : 550;
-        return evaluator.Reject(state, code, Fitting(dsn, isSender), Rejection(address, isSender, text));
+        return evaluator.Reject(state, code, isSender ? FittingStatus.ForSender(dsn) : FittingStatus.ForRecipient(dsn), Rejection(address, isSender, text));
     }
 
     private static string Rejection(string address, bool isSender, string why) => $"<{address}>: {(isSender ? "Sender" : "Recipient")} address rejected: {why}";
-
-    /// <summary>
-    /// RFC 3463 has codes of the address (x.1.x) for senders and others for recipients; the text stands for both, so its code
-    /// is brought into line, as Postfix does it.
-    /// </summary>
-    private static string Fitting(string dsn, bool isSender)
-    {
-        if (!dsn.AsSpan(1).StartsWith(".1."))
-        {
-            return dsn;
-        }
-
-        string detail = (isSender, dsn[4..]) switch
-        {
-            (true, "2" or "8") => "8",
-            (true, "1" or "3" or "4" or "6" or "7") => "7",
-            (false, "1" or "2" or "3" or "4" or "5" or "6") => dsn[4..],
-            (false, "7") => "3",
-            (false, "8") => "2",
-            _ => "0",
-        };
-        return dsn[..4] + detail;
-    }
 
     private ClassList? ListOf(ResolvedAddress found) => found.Class switch
     {
