@@ -87,6 +87,8 @@ echo "$unit" >>"$manifest.new"
 mv "$manifest.new" "$manifest"
 
 for file in main.cf master.cf; do
+    # What postmulti makes further instances of.
+    install -m 644 "dist/$file" "$destdir$config/$file.proto"
     [ -e "$destdir$config/$file" ] || install -m 644 "dist/$file" "$destdir$config/$file"
 done
 [ -e "$destdir/etc/aliases" ] || install -m 644 dist/aliases "$destdir/etc/aliases"

@@ -26,16 +26,17 @@ public sealed class MailConfiguration
         ConfigDirectory = configDirectory;
         _settings = settings;
         Rows = rows;
-        Services = [.. rows.GroupBy(row => (row.Name, row.Type)).Select(same => same.Last())];
         _host = host;
         _derived = new DerivedDefaults(this, host);
         _errors = [.. errors];
+        var disabled = new DisabledServices(rows.Count == 0 || !IsSet("master_service_disable") ? [] : GetList("master_service_disable"));
+        Services = [.. rows.GroupBy(row => (row.Name, row.Type)).Select(same => same.Last()).Where(row => !disabled.Contains(row))];
     }
 
     /// <summary>The directory the files were read from.</summary>
     public string ConfigDirectory { get; }
 
-    /// <summary>The services of master.cf, in order; where one stands twice, the last row counts.</summary>
+    /// <summary>The services of master.cf that master_service_disable lets run, in order; where one stands twice, the last row counts.</summary>
     public IReadOnlyList<MasterService> Services { get; }
 
     /// <summary>The rows of master.cf as they stand there, for showing.</summary>

@@ -1,4 +1,5 @@
 using Postwright.Commands.Postmap;
+using Postwright.Commands.Postmulti;
 using Postwright.Commands.Sendmail;
 using Postwright.Commands.Shared;
 
@@ -21,6 +22,7 @@ internal static class CommandTable
         ["postfix"] = PostfixCommand.Run,
         ["postlog"] = Postlog.Run,
         ["postmap"] = PostmapCommand.Run,
+        ["postmulti"] = PostmultiCommand.Run,
         ["postqueue"] = Postqueue.Run,
         ["postsuper"] = Postsuper.Run,
         ["sendmail"] = SendmailCommand.Run,

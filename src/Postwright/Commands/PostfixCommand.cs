@@ -1,3 +1,4 @@
+using Postwright.Commands.Postmulti;
 using Postwright.Core.Configuration;
 
 namespace Postwright.Commands;
@@ -61,6 +62,7 @@ internal static class PostfixCommand
             return Fail("usage: postfix [-c config_dir] [-Dv] command");
         }
 
+        bool isNamed = directory is not null;
         directory = Path.GetFullPath(directory ?? "/etc/postfix");
         Environment.SetEnvironmentVariable("MAIL_CONFIG", directory);
         if (verbose)
@@ -73,7 +75,13 @@ internal static class PostfixCommand
             return Fail($"open {Path.Combine(directory, "main.cf")}: No such file or directory");
         }
 
-        using PostfixInstance? instance = PostfixInstance.Open(MailConfiguration.Load(directory), out string? error);
+        MailConfiguration configuration = MailConfiguration.Load(directory);
+        if (!isNamed && MultiInstanceWrapper.IsUsed(configuration, arguments[at]))
+        {
+            return MultiInstanceWrapper.Run(configuration, arguments[at..]);
+        }
+
+        using PostfixInstance? instance = PostfixInstance.Open(configuration, out string? error);
         return instance is null ? Fail(error!) : Dispatch(instance, arguments[at], arguments[(at + 1)..]);
     }
 

@@ -193,4 +193,12 @@ public sealed class ConfigurationCheckTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [Theory]
+    [InlineData("inet, !smtp/inet", true)]
+    [InlineData("smtp", false)]
+    [InlineData("smtp.inet", false)]
+    [InlineData("/unix", false)]
+    public void A_list_of_disabled_services_must_be_understood(string value, bool good)
+        => Assert.Equal(good, Check(Level + $"master_service_disable = {value}\n").Count == 0);
 }

@@ -108,4 +108,21 @@ public sealed class MailConfigurationTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [Theory]
+    [InlineData("", "smtp/inet submission/inet pickup/unix")]
+    [InlineData("inet", "pickup/unix")]
+    [InlineData("smtp/inet", "submission/inet pickup/unix")]
+    [InlineData("!submission/inet, inet", "submission/inet pickup/unix")]
+    [InlineData("inet, !submission/inet", "pickup/unix")]
+    [InlineData("$kind unix", "")]
+    public void Services_that_master_service_disable_names_do_not_run(string value, string running)
+    {
+        MailConfiguration configuration = MailConfiguration.FromText(
+            $"kind = inet\nmaster_service_disable = {value}\n",
+            "smtp inet n - n - - smtpd\nsubmission inet n - n - - smtpd\npickup unix n - n 60 1 pickup\n",
+            PostconfHarness.Somewhere);
+
+        Assert.Equal(running, string.Join(' ', configuration.Services.Select(s => $"{s.Name}/{s.Type}")));
+    }
 }

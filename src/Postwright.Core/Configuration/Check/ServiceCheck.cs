@@ -22,6 +22,11 @@ internal static class ServiceCheck
 
     public static void Run(MailConfiguration configuration, CheckReport report)
     {
+        if (new DisabledServices(configuration.GetList("master_service_disable")).Explain() is { } trouble)
+        {
+            report.Error("master_service_disable", trouble);
+        }
+
         foreach (MasterService service in configuration.Services)
         {
             CheckCommand(configuration, service, report);

@@ -51,8 +51,20 @@ internal static class CommandHelp
               -e N=V ...  change settings, in place     -# NAME  comment out     -X NAME  remove
               -h -H       values only, names only       -f  fold long lines      -o N=V  as if it were set
               -M -F -P    master.cf: whole rows, fields, -o parameters (TYPE/SERVICE/...)
+              -b -t [FILE]  texts of notices as they are sent, and their templates
+              -C CLASS    only builtin, service or user parameters
               -m -l       the table types, the lock types that work
               -j          JSON           -q  no warnings
+            """,
+        "postmulti" => """
+            usage: postmulti -l | -p POSTFIX-COMMAND | -x COMMAND | -e ACTION [OPTION ...] [PARAMETER=VALUE ...]
+            Looks after several instances. The primary one is in /etc/postfix; its main.cf names the others.
+              -l       list: name, group, enabled, directory
+              -p -x    run a command of postfix, any command, for each instance
+              -e       init, create, import, destroy, deport, enable, disable, assign
+              -a -g GROUP -i NAME   which instances; with create and import, before which one (-a: first)
+              -I NAME -G GROUP      the name and group to give; - for none
+              -R       in reverse order      -v  say more
             """,
         "postqueue" => """
             usage: postqueue [-c DIR] -p | -j | -f | -i ID | -s SITE
