@@ -15,6 +15,9 @@ public static class Errno
     /// <summary>EIO.</summary>
     public const int InputOutput = 5;
 
+    /// <summary>EBADF.</summary>
+    public const int BadDescriptor = 9;
+
     /// <summary>EAGAIN.</summary>
     public const int TryAgain = 11;
 
@@ -65,6 +68,9 @@ public static class Errno
 
     /// <summary>ETIMEDOUT.</summary>
     public const int TimedOut = 110;
+
+    /// <summary>EINPROGRESS.</summary>
+    public const int InProgress = 115;
 
     /// <summary>ESTALE.</summary>
     public const int Stale = 116;

@@ -34,7 +34,11 @@ public sealed class SocketNetwork(TimeProvider timeProvider) : INetwork
     }
 
     /// <inheritdoc />
-    public IListener Listen(EndPoint local)
+    public IListener Listen(EndPoint local) => new SocketListener(NewListener(local), timeProvider);
+
+    /// <summary>A socket that listens.</summary>
+    /// <exception cref="SocketException">The address is in use or may not be bound.</exception>
+    internal static Socket NewListener(EndPoint local)
     {
         Socket socket = NewSocket(local);
         try
@@ -48,14 +52,14 @@ public sealed class SocketNetwork(TimeProvider timeProvider) : INetwork
             if (local is UnixDomainSocketEndPoint unix)
             {
                 PublicSocket.Listen(socket, unix.ToString(), Backlog);
-                return new SocketListener(socket, timeProvider);
+                return socket;
             }
 
             // Bind sets SO_REUSEADDR for TCP. The option of that name here would set SO_REUSEPORT too: two servers could share
             // a port without noticing, and a unix-domain socket refuses it.
             socket.Bind(local);
             socket.Listen(Backlog);
-            return new SocketListener(socket, timeProvider);
+            return socket;
         }
         catch
         {

@@ -46,6 +46,12 @@ public interface IConnection : IAsyncDisposable
     /// <summary>Our side.</summary>
     EndPoint LocalEndPoint { get; }
 
+    /// <summary>
+    /// Where what awaits this connection goes on without a change of thread: a session begins there by a post. Null where it
+    /// makes no difference.
+    /// </summary>
+    SynchronizationContext? Context => null;
+
     /// <summary>Receives what is there, at least one byte, or 0 at the end of the stream.</summary>
     ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken);
 

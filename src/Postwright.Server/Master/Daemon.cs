@@ -22,6 +22,7 @@ public sealed class Daemon : IDisposable
         Configuration = configuration;
         Destination = destination;
         Log = new MailLog(destination, $"{configuration.GetString("syslog_name")}/{service}", Environment.ProcessId);
+        Network = new EventLoopNetwork(Clock, bug => Log.Panic($"event loop: {bug}"), Loops());
     }
 
     /// <summary>The real clock.</summary>
@@ -39,7 +40,7 @@ public sealed class Daemon : IDisposable
     public MailLog Log { get; }
 
     /// <summary>The real network.</summary>
-    public SocketNetwork Network { get; } = new(Clock);
+    public EventLoopNetwork Network { get; }
 
     /// <summary>This machine's users.</summary>
     public SystemHost Host { get; } = new(Clock);
@@ -68,6 +69,7 @@ public sealed class Daemon : IDisposable
         Time = Clock,
         LogSink = Destination,
         Agent = agent,
+        QueueContext = Network.NewContext("queue"),
         OwnerUid = ownerUid,
         ProcessNumber = Environment.ProcessId,
     };
@@ -99,6 +101,9 @@ public sealed class Daemon : IDisposable
 #pragma warning disable RS0030 // A process's own setting; a simulation has no pool.
     public static void PrepareThreads() => ThreadPool.SetMinThreads(Math.Max(32, Environment.ProcessorCount * 4), Environment.ProcessorCount);
 #pragma warning restore RS0030
+
+    // Half of the processors receive; the queue's loop, which also delivers, and the disk's threads have the others.
+    private static int Loops() => Math.Clamp(Environment.ProcessorCount / 2, 1, 32);
 
     /// <inheritdoc />
     public void Dispose() => Destination.Dispose();

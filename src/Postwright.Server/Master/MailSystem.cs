@@ -107,7 +107,7 @@ public sealed class MailSystem : IAsyncDisposable
             return false;
         }
 
-        _queueRun = _queue.RunAsync(new CurrentCleanup(this), _stop.Token);
+        _queueRun = RunIn(_parts.QueueContext, () => _queue.RunAsync(new CurrentCleanup(this), _stop.Token));
         _pickupRun = _pickup.RunAsync(_pickupStop.Token);
         AddListeners(listeners);
         return true;
@@ -172,10 +172,21 @@ public sealed class MailSystem : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _sessions.DisposeAsync();
-        _queue.Dispose();
         await _spool.DisposeAsync();
         _pickupStop.Dispose();
         _stop.Dispose();
+    }
+
+    private static Task RunIn(SynchronizationContext? context, Func<Task> run)
+    {
+        if (context is null)
+        {
+            return run();
+        }
+
+        TaskCompletionSource<Task> begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        context.Post(_ => begun.SetResult(run()), null);
+        return begun.Task.Unwrap();
     }
 
     private static MailLog LogOf(MailSystemParts parts, MailConfiguration configuration, string service) =>

@@ -38,6 +38,12 @@ public sealed record MailSystemParts
     /// </summary>
     public required Func<MailConfiguration, TableRegistry, MailLog, IDeliveryAgent> Agent { get; init; }
 
+    /// <summary>
+    /// Where the queue manager runs: one thread, so that its turns cost no change of threads of a pool. Null where
+    /// everything runs in one place anyway.
+    /// </summary>
+    public SynchronizationContext? QueueContext { get; init; }
+
     /// <summary>The user that owns the queue: pickup takes its files for its own.</summary>
     public required uint OwnerUid { get; init; }
 

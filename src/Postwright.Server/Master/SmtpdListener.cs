@@ -39,12 +39,24 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
                 IConnection connection = await listener.AcceptAsync(_stop.Token);
                 now = row() ?? now;
                 count.Add();
-                _ = ServeAsync(connection, count.Sessions * 10L > now.SessionLimit * 9L ? now.Stressed : now.Calm);
+                Begin(connection, count.Sessions * 10L > now.SessionLimit * 9L ? now.Stressed : now.Calm);
             }
         }
         catch (OperationCanceledException)
         {
             // Stop or reload.
+        }
+    }
+
+    private void Begin(IConnection connection, SmtpdService service)
+    {
+        if (connection.Context is { } context)
+        {
+            context.Post(_ => _ = ServeAsync(connection, service), null);
+        }
+        else
+        {
+            _ = ServeAsync(connection, service);
         }
     }
 

@@ -17,7 +17,7 @@ namespace Postwright.Server.Queue;
 // what the store holds (IDs) and by the process limits (deliveries).
 
 /// <summary>The scheduler: see the file's head. <see cref="RunAsync"/> must be called once.</summary>
-public sealed partial class QueueManager : IQueueControl, IDisposable
+public sealed partial class QueueManager : IQueueControl
 {
     /// <summary>Messages that one turn activates at most, so that results and records of others are not kept waiting.</summary>
     private const int ActivationsPerTurn = 256;
@@ -36,11 +36,10 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
     private volatile DeliveryLog _deliveryLog;
 
     private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _signal = new(0, 1);
+    private readonly WakeSignal _signal = new();
     private List<string> _arrived = [];
     private List<Delivery> _finished = [];
     private List<Action> _commands = [];
-    private int _signalled;
     private volatile bool _timerFired;
     private DateTimeOffset _timerDue = DateTimeOffset.MaxValue;
 
@@ -112,10 +111,7 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         Signal();
         while (!stop.IsCancellationRequested || _working > 0)
         {
-#pragma warning disable RS0030 // Without a token that can be cancelled it stays with its caller.
-            await _signal.WaitAsync(CancellationToken.None);
-#pragma warning restore RS0030
-            Volatile.Write(ref _signalled, 0);
+            await _signal.WaitAsync();
             try
             {
                 Turn();
@@ -150,25 +146,9 @@ public sealed partial class QueueManager : IQueueControl, IDisposable
         _unknownTransports.Clear();
     });
 
-    /// <inheritdoc />
-    public void Dispose() => _signal.Dispose();
-
     private bool IsStopping => _stop.IsCancellationRequested;
 
-    private void Signal()
-    {
-        if (Interlocked.Exchange(ref _signalled, 1) == 0)
-        {
-            try
-            {
-                _signal.Release();
-            }
-            catch (ObjectDisposedException)
-            {
-                // A session that outlived the stop: its message is in the store, and is found at the next start.
-            }
-        }
-    }
+    private void Signal() => _signal.Raise();
 
     /// <summary>A timer may fire a moment early by our clock, so it is set anew after each time, whatever the turn found.</summary>
     private void TimerFired()

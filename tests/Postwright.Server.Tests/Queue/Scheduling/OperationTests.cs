@@ -327,7 +327,6 @@ public sealed class OperationTests
         Assert.DoesNotContain(rig.Store.Changes, change => change is MessageDeferred or MessageRemoved);
         Assert.DoesNotContain(rig.Log.All, line => line.Contains("shut down"));
         Assert.True(rig.Store.TryGetEntry(id, out _));
-        rig.Manager.Dispose();
     }
 
     [Fact]

@@ -108,7 +108,6 @@ internal sealed class QueueRig : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        Manager.Dispose();
         _stop.Dispose();
     }
 
