@@ -60,7 +60,7 @@ public class SpoolBenchmarks
         string id = _spool.NewQueueId();
         using ContentWriter writer = _spool.CreateContent();
         await writer.WriteAsync(_content, CancellationToken.None);
-        if (await _spool.AppendAsync(Samples.Envelope(id), writer.Complete(), CancellationToken.None) != StoreStatus.Stored)
+        if (await _spool.AppendAsync(Samples.Envelope(id), await writer.CompleteAsync(), CancellationToken.None) != StoreStatus.Stored)
         {
             throw new InvalidOperationException("not stored");
         }

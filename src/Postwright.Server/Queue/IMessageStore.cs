@@ -149,7 +149,7 @@ public interface IMessageStore
 }
 
 /// <summary>
-/// Takes a message's bytes as they arrive. Bounded in memory by the store. Dispose without <see cref="Complete"/> throws
+/// Takes a message's bytes as they arrive. Bounded in memory by the store. Dispose without <see cref="CompleteAsync"/> throws
 /// everything away, the file included.
 /// </summary>
 public abstract class ContentWriter : IDisposable
@@ -162,7 +162,8 @@ public abstract class ContentWriter : IDisposable
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
     /// <summary>The finished content, to be handed to <see cref="IMessageStore.AppendAsync"/>, which syncs a file before its record.</summary>
-    public abstract MessageContent Complete();
+    /// <exception cref="IOException">As with <see cref="WriteAsync"/>: what was written last may fail only now.</exception>
+    public abstract ValueTask<MessageContent> CompleteAsync();
 
     /// <inheritdoc />
     public void Dispose()

@@ -219,7 +219,7 @@ public sealed class MemoryStore : IMessageStore
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => _bytes.WriteAsync(bytes, cancellationToken);
 
-        public override MessageContent Complete() => new MemoryContent(_bytes.ToArray());
+        public override ValueTask<MessageContent> CompleteAsync() => new(new MemoryContent(_bytes.ToArray()));
 
         protected override void Dispose(bool disposing) => _bytes.Dispose();
     }

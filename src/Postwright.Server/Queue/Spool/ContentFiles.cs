@@ -40,6 +40,19 @@ internal sealed class ContentFiles(SpoolOptions options, IDisk disk, IChance cha
         }
     }
 
+    /// <summary>The same, away from the caller's thread.</summary>
+    /// <exception cref="DiskException">The disk failed or is full.</exception>
+    public async ValueTask<(IDiskFile File, ulong Number)> CreateAsync()
+    {
+        IDiskFile? file = null;
+        ulong number = 0;
+        await disk.OffloadAsync(() => file = Create(out number));
+        return (file!, number);
+    }
+
+    /// <summary>Runs blocking work on a file away from the caller's thread.</summary>
+    public Task OffloadAsync(Action work) => disk.OffloadAsync(work);
+
     /// <summary>Opens a content to read.</summary>
     /// <exception cref="DiskException">The disk failed, or it is gone.</exception>
     public IDiskFile Open(ulong number) => disk.Open(PathOf(number), DiskOpen.Read);

@@ -286,7 +286,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
                 await copy.WriteAsync(buffer.AsMemory(0, count), cancellationToken);
             }
 
-            MessageContent copied = copy.Complete();
+            MessageContent copied = await copy.CompleteAsync();
             StoreStatus status = await AppendAnyAsync(envelope, copied, cancellationToken);
             (status == StoreStatus.Stored ? content : copied).Dispose();
             return status;

@@ -15,7 +15,13 @@ internal sealed class SpoolWriter : IDisposable
     /// <summary>A batch of at most this many records is written on the caller's thread, unless others came during the last one.</summary>
     private const int FewRecords = 2;
 
+    /// <summary>
+    /// A commit that takes longer goes to the disk's own thread the next time: the caller's may have other sessions to serve.
+    /// </summary>
+    private static readonly TimeSpan QuickCommit = TimeSpan.FromMilliseconds(2);
+
     private readonly SpoolOptions _options;
+    private readonly TimeProvider _time;
     private readonly MailLog _log;
     private readonly Lock _gate;
     private readonly GroupCommit _commit;
@@ -25,10 +31,11 @@ internal sealed class SpoolWriter : IDisposable
     private TaskCompletionSource? _idle;
     private bool _running;
     private bool _manyCame;
+    private bool _isSlow;
 
     public SpoolWriter(SpoolOptions options, IDisk disk, TimeProvider time, MailLog log, Lock gate, SegmentPool pool, LogPublisher publisher, FreeSpace freeSpace)
     {
-        (_options, _log, _gate) = (options, log, gate);
+        (_options, _time, _log, _gate) = (options, time, log, gate);
         Segment = new CurrentSegment(options, disk, log, gate, pool, publisher.Index);
         _commit = new GroupCommit(options, log, gate, Segment, publisher, freeSpace);
         _timer = time.CreateTimer(static state => ((SpoolWriter)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -140,7 +147,9 @@ internal sealed class SpoolWriter : IDisposable
             bool first = true;
             while (TakeWaiting() is { } list)
             {
-                await _commit.CommitAsync(list, first && list.Records.Count <= FewRecords && !_manyCame);
+                long begun = _time.GetTimestamp();
+                await _commit.CommitAsync(list, first && list.Records.Count <= FewRecords && !_manyCame && !_isSlow);
+                _isSlow = _time.GetElapsedTime(begun) > QuickCommit;
                 _manyCame = list.Records.Count > FewRecords;
                 list.Changes?.SetResult(list.Refused == 0);
                 list.Clear();

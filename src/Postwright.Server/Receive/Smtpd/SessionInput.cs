@@ -15,11 +15,16 @@ internal sealed class SessionInput(IConnection connection) : IDisposable
     /// <summary>For content: large enough that a kilobyte message comes in one read, small enough for a thousand at once.</summary>
     public const int ContentSize = 16384;
 
+    // What a client that fills the buffer again and again gets: fewer calls for a large message.
+    private const int LargestContentSize = 65536;
+
     private readonly byte[] _own = new byte[OwnSize];
     private byte[]? _rented;
     private int _start;
     private int _end;
     private bool _lineWasCut;
+    private bool _takesContent;
+    private bool _wantsMore;
 
     /// <summary>The bytes that wait.</summary>
     public ReadOnlyMemory<byte> Pending => new(Buffer, _start, _end - _start);
@@ -43,6 +48,7 @@ internal sealed class SessionInput(IConnection connection) : IDisposable
         MakeRoom();
         int count = await connection.ReceiveAsync(Buffer.AsMemory(_end), cancellationToken);
         _end += count;
+        _wantsMore = _takesContent && _end == Buffer.Length;
         return count > 0;
     }
 
@@ -86,11 +92,16 @@ internal sealed class SessionInput(IConnection connection) : IDisposable
     }
 
     /// <summary>Gets ready for content.</summary>
-    public void Enlarge() => Rent(ContentSize);
+    public void Enlarge()
+    {
+        _takesContent = true;
+        Rent(ContentSize);
+    }
 
     /// <summary>Gives the large buffer back if what waits fits into the small one.</summary>
     public void Shrink()
     {
+        _takesContent = false;
         if (_rented is not null && _end - _start <= OwnSize)
         {
             Buffer.AsSpan(_start, _end - _start).CopyTo(_own);
@@ -124,6 +135,11 @@ internal sealed class SessionInput(IConnection connection) : IDisposable
             Buffer.AsSpan(_start, _end - _start).CopyTo(Buffer);
             _end -= _start;
             _start = 0;
+        }
+
+        if (_wantsMore && _start == _end && Buffer.Length < LargestContentSize)
+        {
+            Rent(Buffer.Length * 2);
         }
 
         if (_end == Buffer.Length)

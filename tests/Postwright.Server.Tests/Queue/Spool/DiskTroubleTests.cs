@@ -254,7 +254,7 @@ public sealed class DiskTroubleTests
         using ContentWriter writer = _spool.CreateContent();
         writer.WriteAsync(SpoolFolder.Text(id, length), CancellationToken.None).AsTask().GetAwaiter().GetResult();
         Envelope envelope = SpoolFolder.Message(id);
-        return _spool.AppendAsync(change?.Invoke(envelope) ?? envelope, writer.Complete(), CancellationToken.None);
+        return _spool.AppendAsync(change?.Invoke(envelope) ?? envelope, writer.CompleteAsync().Result, CancellationToken.None);
     }
 
     private static bool IsTrue(Task<bool> task) => task.IsCompleted && task.Result;

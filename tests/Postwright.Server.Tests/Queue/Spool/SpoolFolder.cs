@@ -60,7 +60,7 @@ internal sealed class SpoolFolder : IDisposable
         string id = spool.NewQueueId();
         using ContentWriter writer = spool.CreateContent();
         await writer.WriteAsync(Text(id, length), CancellationToken.None);
-        StoreStatus status = await spool.AppendAsync((make ?? (static id => Message(id)))(id), writer.Complete(), CancellationToken.None);
+        StoreStatus status = await spool.AppendAsync((make ?? (static id => Message(id)))(id), await writer.CompleteAsync(), CancellationToken.None);
         Assert.Equal(StoreStatus.Stored, status);
         return id;
     }

@@ -256,7 +256,7 @@ internal sealed class SpoolWorld
         try
         {
             writer.WriteAsync(content, CancellationToken.None).AsTask().Wait();
-            _appends.Add((message, Spool.AppendAsync(envelope, writer.Complete(), CancellationToken.None)));
+            _appends.Add((message, Spool.AppendAsync(envelope, writer.CompleteAsync().Result, CancellationToken.None)));
         }
         catch (Exception failure) when (failure is DiskException or AggregateException { InnerException: DiskException })
         {
