@@ -15,10 +15,10 @@ column() { [ -s "$1" ] && cut -d' ' -f"$2" "$1" | median || echo 0; }
 calc() { awk "BEGIN {printf \"${2:-%.1f}\", $1}"; }
 holds() { awk "BEGIN {exit !($1)}"; }
 
-# verdict ROW WHAT MEASURED WANTED pass|short|none: a line of the table at the end; none where nothing is wanted.
+# verdict ROW WHAT MEASURED WANTED pass|short|printed: a line of the table at the end; WANTED is - where nothing is.
 verdict() {
     printf '%s|%s|%s|%s|%s\n' "$@" >>"$work/verdicts"
-    printf '%-9s %s: %s, wanted %s: %s\n' "$@"
+    if [ "$4" = - ]; then printf '%-9s %s: %s\n' "$1" "$2" "$3"; else printf '%-9s %s: %s, wanted %s: %s\n' "$@"; fi
 }
 
 # judge ROW WHAT MEASURED WANTED CONDITION

@@ -14,15 +14,19 @@ paced() {
     echo "$figures"
 }
 
-# Of this run's discard row where there is one, else of a single round now.
-discard_rate() {
-    [ -s "$work/discard.$1" ] || one "$1" discard >"$work/discard.$1" || return 1
-    column "$work/discard.$1" 1
+# The rates in discard.SYSTEM: of this run's discard row where there is one, else of a single round now. Not in a subshell, so that an
+# interrupted run knows what to stop.
+discard_rates() {
+    local name
+    for name in postfix postfix-tuned postwright; do
+        [ -s "$work/discard.$name" ] || one "$name" discard >"$work/discard.$name" || return 1
+    done
 }
 
 row_latency() {
     local a b half own round name file median
-    a=$(discard_rate postfix) && b=$(discard_rate postfix-tuned) && own=$(discard_rate postwright) || return 1
+    discard_rates || return 1
+    a=$(column "$work/discard.postfix" 1) b=$(column "$work/discard.postfix-tuned" 1) own=$(column "$work/discard.postwright" 1)
     half=$(calc "($a > $b ? $a : $b) / 2" %.0f)
     own=$(calc "$own / 2" %.0f)
     for round in $(seq "$rounds"); do

@@ -10,8 +10,10 @@ row_micro() {
         write_configuration postwright "$row" "$dir" "$port" "$sink"
         if [ "$row" = relay ]; then start_sink smtp-sink; fi
         echo "micro     $row, end to end:"
-        (cd "$dir" && timeout 300 "$OLDPWD/$program" allocations "$dir/etc" "$port" "${ALLOCATION_MESSAGES:-20000}") | sed 's/^/          /'
-        [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+        (cd "$dir" && timeout 300 "$OLDPWD/$program" allocations "$dir/etc" "$port" "${ALLOCATION_MESSAGES:-20000}") >"$work/allocations" || status=1
+        sed 's/^/          /' "$work/allocations"
+        verdict micro "bytes allocated per message, $row (objects, sampled: $(awk '/^allocated/ {print $8}' "$work/allocations"))" \
+            "$(awk '/^allocated/ {print $2}' "$work/allocations")" - printed
     done
     stop_everything
     timeout 900 "$program" micro ${MICRO:-} || status=1

@@ -29,6 +29,7 @@ traced() {
                 delete calls[best]
             }
             print ""
+            print total / n >"'"$work/traced.$row.$system"'"
         }' "$work/strace.out"
     stop_system "$system" "$dir"
     if [ -n "$sinkpid" ]; then stop_helper "$sinkpid"; fi
@@ -40,5 +41,6 @@ row_syscalls() {
         for system in postfix postwright; do
             traced "$system" "$row" "${TRACED_MESSAGES:-2000}" || return 1
         done
+        verdict syscalls "per message, $row (Postfix $(calc "$(cat "$work/traced.$row.postfix")"))" "$(calc "$(cat "$work/traced.$row.postwright")")" - printed
     done
 }

@@ -1,9 +1,11 @@
 // receive PORT [COUNT]: an SMTP server that reads and throws away, with as little work as possible: one thread, one buffer, no look at
 // the content but for its last five bytes. A ceiling for large messages, where smtp-sink reads slower than a real server.
-// Only for clients that wait for each reply, such as smtp-source; it offers no pipelining. With COUNT it ends after so many messages
-// and prints the time of the last (seconds since 1970), and acknowledges at once, for clients that write the dot on its own.
+// Only for clients that wait for each reply, such as smtp-source; it offers no pipelining. With COUNT it ends after so many messages, or
+// when terminated, and prints the time of the last (seconds since 1970) and the number; it then acknowledges at once, for clients that write
+// the dot on its own.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,15 @@
 enum { MAX_DESCRIPTOR = 4096, BUFFER = 1 << 20, TAIL = 5 };
 static struct { char in_data, tail[TAIL]; } sessions[MAX_DESCRIPTOR];
 static char buffer[BUFFER];
-static long wanted;
+static long wanted, received;
+static struct timespec last;
+
+static void report(int signal) {
+    (void)signal;
+    printf("%ld.%06ld %ld\n", last.tv_sec, last.tv_nsec / 1000, received);
+    fflush(stdout);
+    _exit(0);
+}
 
 static void reply(int fd, const char *text) {
     if (write(fd, text, strlen(text)) < 0) {
@@ -47,11 +57,11 @@ static int serve(int fd) {
         if (memcmp(sessions[fd].tail, "\r\n.\r\n", TAIL) == 0) {
             sessions[fd].in_data = 0;
             reply(fd, "250 2.0.0 Ok\r\n");
-            if (wanted > 0 && --wanted == 0) {
-                struct timespec time;
-                clock_gettime(CLOCK_REALTIME, &time);
-                printf("%.6f\n", time.tv_sec + time.tv_nsec / 1e9);
-                exit(0);
+            if (wanted > 0) {
+                clock_gettime(CLOCK_REALTIME, &last);
+                if (++received == wanted) {
+                    report(0);
+                }
             }
         }
         return 1;
@@ -77,6 +87,9 @@ int main(int argc, char **argv) {
         return 64;
     }
     wanted = argc == 3 ? atol(argv[2]) : 0;
+    if (wanted > 0) {
+        signal(SIGTERM, report);
+    }
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
