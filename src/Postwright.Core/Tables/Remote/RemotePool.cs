@@ -41,7 +41,7 @@ internal sealed class RemotePool<TConnection>(
     RemotePoolOptions options, Func<RemoteEndpoint, CancellationToken, ValueTask<TConnection>> connect, TimeProvider time, IChance chance) : IDisposable
     where TConnection : RemoteConnection
 {
-    private readonly Host[] _hosts = [.. options.Hosts.Select(endpoint => new Host(endpoint))];
+    private readonly Host[] _hosts = [.. options.Hosts.Select(endpoint => new Host(endpoint, new RemotePause(options.FirstRetry, options.LastRetry, time)))];
     private readonly Channel<bool> _slots = Channel.CreateBounded<bool>(options.Connections);
     private readonly List<Lease> _idle = [];
     private readonly Lock _lock = new();
@@ -212,7 +212,7 @@ internal sealed class RemotePool<TConnection>(
     {
         lock (_lock)
         {
-            lease.Host.Failures = 0;
+            lease.Host.Pause.Succeed();
             lease.IdleSince = time.GetTimestamp();
             lease.WasUsed = true;
             if (_disposed || IsOld(lease))
@@ -252,13 +252,7 @@ internal sealed class RemotePool<TConnection>(
     {
         lock (_lock)
         {
-            // A slow answer may be one heavy question: the long pause of a host that is gone would be out of proportion.
-            TimeSpan first = isSlow && options.FirstRetry > TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : options.FirstRetry;
-            double pause = Math.Min(first.TotalSeconds * Math.Pow(2, Math.Min(host.Failures, 20)), options.LastRetry.TotalSeconds);
-            host.Failures++;
-            host.Reason = reason;
-            host.FailedAt = time.GetTimestamp();
-            host.Pause = TimeSpan.FromSeconds(pause);
+            host.Pause.Fail(reason, isSlow);
         }
     }
 
@@ -266,7 +260,7 @@ internal sealed class RemotePool<TConnection>(
     {
         lock (_lock)
         {
-            List<Host> ready = [.. _hosts.Where(host => !tried.Contains(host) && !IsWaiting(host))];
+            List<Host> ready = [.. _hosts.Where(host => !tried.Contains(host) && !host.Pause.IsWaiting)];
             if (options.IsRandom)
             {
                 ready = [.. ready.OrderBy(host => host.Endpoint.Path is null).ThenBy(_ => chance.Next(int.MaxValue))];
@@ -280,24 +274,16 @@ internal sealed class RemotePool<TConnection>(
     {
         lock (_lock)
         {
-            Host next = _hosts.MinBy(host => host.Pause - time.GetElapsedTime(host.FailedAt))!;
-            return new RemoteFailure($"{next.Endpoint} is not asked for {next.Pause.TotalSeconds:0.###} s after: {next.Reason}");
+            Host next = _hosts.MinBy(host => host.Pause.Left)!;
+            return next.Pause.Failure(next.Endpoint.ToString());
         }
     }
 
-    private bool IsWaiting(Host host) => host.Failures > 0 && time.GetElapsedTime(host.FailedAt) < host.Pause;
-
-    private sealed class Host(RemoteEndpoint endpoint)
+    private sealed class Host(RemoteEndpoint endpoint, RemotePause pause)
     {
         public RemoteEndpoint Endpoint => endpoint;
 
-        public int Failures { get; set; }
-
-        public string? Reason { get; set; }
-
-        public long FailedAt { get; set; }
-
-        public TimeSpan Pause { get; set; }
+        public RemotePause Pause => pause;
     }
 
     private sealed class Lease(Host host, TConnection connection, long made)

@@ -1,4 +1,5 @@
 using Postwright.Core.Configuration;
+using Postwright.Core.Tables.Remote.Ldap;
 using Postwright.Core.Tables.Remote.Sql;
 
 namespace Postwright.Core.Tables.Remote;
@@ -11,8 +12,12 @@ public sealed class RemoteTables
 {
     private static readonly Dictionary<string, Func<RemoteTableSource, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
+        ["http"] = HttpTable.Open,
+        ["ldap"] = LdapTable.Open,
+        ["memcache"] = MemcacheTable.Open,
         ["mysql"] = MysqlTable.Open,
         ["pgsql"] = PgsqlTable.Open,
+        ["redis"] = RedisTable.Open,
         ["socketmap"] = SocketmapTable.Open,
         ["sqlite"] = SqliteTable.Open,
         ["tcp"] = TcpTable.Open,
@@ -91,7 +96,7 @@ public sealed class RemoteTables
 internal static class RemoteTypes
 {
     /// <summary>In alphabetical order.</summary>
-    public static readonly string[] Names = ["mysql", "pgsql", "socketmap", "sqlite", "tcp"];
+    public static readonly string[] Names = ["http", "ldap", "memcache", "mysql", "pgsql", "redis", "socketmap", "sqlite", "tcp"];
 }
 
 /// <summary>A remote table's settings cannot be read; the message is for the administrator.</summary>

@@ -160,19 +160,7 @@ public sealed class MysqlTableTests(MysqlServer mysql) : SqlTableTests, IClassFi
     {
         _ = Server;
         string table = Rig.Configure("mysql", As("mail") + ByAddress + "retry_interval = 1\n", "{timeout=2s}");
-        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
-        await mysql.Server.SuspendAsync();
-        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
-        Assert.Contains(Rig.Log.All, static line => line.Contains("no answer within 2 s", StringComparison.Ordinal));
-        await mysql.Server.ResumeAsync();
-        await BackAsync(table);
-        await mysql.Server.StopAsync();
-        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
-        await mysql.Server.StartAsync();
-        await BackAsync(table);
-        await mysql.Server.StopAsync();
-        await mysql.Server.StartAsync();
-        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
+        await ServerStates.RunAsync(Rig, mysql.Server, table, "joe", "local");
     }
 
     private static async Task ReadAsync(Stream stream)
@@ -184,13 +172,4 @@ public sealed class MysqlTableTests(MysqlServer mysql) : SqlTableTests, IClassFi
 
     private static async Task WriteAsync(Stream stream, byte number, byte[] content) =>
         await stream.WriteAsync((byte[])[(byte)content.Length, 0, 0, number, .. content]);
-
-    private async Task BackAsync(string table)
-    {
-        for (int i = 0; await Rig.AskAsync(table, "joe") != "local"; i++)
-        {
-            Assert.True(i < 300, "the table does not come back");
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-        }
-    }
 }

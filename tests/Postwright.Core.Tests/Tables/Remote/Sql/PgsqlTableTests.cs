@@ -132,32 +132,6 @@ public sealed class PgsqlTableTests(PgsqlServer pgsql) : SqlTableTests, IClassFi
     {
         _ = Server;
         string table = Rig.Configure("pgsql", As("mail") + ByAddress + "retry_interval = 1\n", "{timeout=2s}");
-        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
-
-        await pgsql.Server.SuspendAsync();
-        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
-        Assert.Contains(Rig.Log.All, static line => line.Contains("no answer within 2 s", StringComparison.Ordinal));
-        await pgsql.Server.ResumeAsync();
-        await BackAsync(table);
-
-        // A server that stops says so on the connections that wait.
-        await pgsql.Server.StopAsync("INT");
-        Assert.Equal("!", await Rig.AskAsync(table, "joe"));
-        await pgsql.Server.StartAsync();
-        await BackAsync(table);
-
-        // Stopped and started while nobody asked: not even an error.
-        await pgsql.Server.StopAsync("INT");
-        await pgsql.Server.StartAsync();
-        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
-    }
-
-    private async Task BackAsync(string table)
-    {
-        for (int i = 0; await Rig.AskAsync(table, "joe") != "local"; i++)
-        {
-            Assert.True(i < 300, "the table does not come back");
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-        }
+        await ServerStates.RunAsync(Rig, pgsql.Server, table, "joe", "local", signal: "INT");
     }
 }

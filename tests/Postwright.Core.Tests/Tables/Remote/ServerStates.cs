@@ -1,0 +1,47 @@
+using Postwright.Testing.Processes;
+
+namespace Postwright.Core.Tests.Tables.Remote;
+
+/// <summary>A real server slow, down, and back, while a table asks it.</summary>
+internal static class ServerStates
+{
+    /// <summary>Takes the server through its states.</summary>
+    /// <param name="rig">The table's.</param>
+    /// <param name="server">The server.</param>
+    /// <param name="table">Must have a timeout of 2 s.</param>
+    /// <param name="key">A key with a value.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="refill">Gives a server that was started again its content; null where it keeps it.</param>
+    /// <param name="signal">What asks the server for a quick end.</param>
+    public static async Task RunAsync(RemoteRig rig, RealServer server, string table, string key, string value, Func<Task>? refill = null, string signal = "TERM")
+    {
+        Assert.Equal(value, await rig.AskAsync(table, key));
+        await server.SuspendAsync();
+        Assert.Equal("!", await rig.AskAsync(table, key));
+        Assert.Contains(rig.Log.All, static line => line.Contains("no answer within 2 s", StringComparison.Ordinal));
+        await server.ResumeAsync();
+        await BackAsync(rig, table, key, value);
+
+        await server.StopAsync(signal);
+        Assert.Equal("!", await rig.AskAsync(table, key));
+        await server.StartAsync();
+        await (refill?.Invoke() ?? Task.CompletedTask);
+        await BackAsync(rig, table, key, value);
+
+        // Stopped and started while nobody asked: not even an error.
+        await server.StopAsync(signal);
+        await server.StartAsync();
+        await (refill?.Invoke() ?? Task.CompletedTask);
+        Assert.Equal(value, await rig.AskAsync(table, key));
+    }
+
+    private static async Task BackAsync(RemoteRig rig, string table, string key, string value)
+    {
+        string answer;
+        for (int i = 0; (answer = await rig.AskAsync(table, key)) != value; i++)
+        {
+            Assert.True(i < 300 && answer == "!", $"the table does not come back: {answer}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+}
