@@ -23,6 +23,8 @@ internal sealed class CombinedTable : ILookupTable, IDisposable
 
     public bool MatchesWholeKeysOnly { get; }
 
+    public bool IsRemote => _parts.Any(part => part.IsRemote);
+
     public static ILookupTable Open(TableOpener opener, string name, string rest, bool union)
     {
         string kind = union ? "unionmap" : "pipemap";

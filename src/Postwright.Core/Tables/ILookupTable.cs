@@ -48,6 +48,12 @@ public interface ILookupTable
     /// </summary>
     bool MatchesWholeKeysOnly { get; }
 
+    /// <summary>
+    /// True when a server in a network answers. What it says is an address or a text, never a command, a file or an identity:
+    /// whoever holds the server must not become root here.
+    /// </summary>
+    bool IsRemote => false;
+
     /// <summary>Looks one key up. Folding is the table's own affair. Local tables complete synchronously.</summary>
     ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken);
 }

@@ -58,7 +58,7 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     /// <summary>Postfix's types that are none of ours: whoever names one is told what there is.</summary>
     private static readonly string[] NotYet =
     [
-        "cdb", "dbm", "internal", "lmdb", "mongodb", "nis", "nisplus", "sdbm",
+        "cdb", "dbm", "internal", "lmdb", "nis", "nisplus", "sdbm",
     ];
 
     public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys.Concat(RemoteTypes.Names).Order(StringComparer.Ordinal)];

@@ -26,6 +26,9 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
 
     public abstract bool MatchesWholeKeysOnly { get; }
 
+    /// <summary>A database in a file is as good as any other file.</summary>
+    public virtual bool IsRemote => true;
+
     /// <summary>The longest lookup.</summary>
     public TimeSpan Timeout { get; } = source.Options.Timeout ?? timeout;
 

@@ -1,5 +1,6 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Tables.Remote.Ldap;
+using Postwright.Core.Tables.Remote.Mongodb;
 using Postwright.Core.Tables.Remote.Sql;
 
 namespace Postwright.Core.Tables.Remote;
@@ -15,6 +16,7 @@ public sealed class RemoteTables
         ["http"] = HttpTable.Open,
         ["ldap"] = LdapTable.Open,
         ["memcache"] = MemcacheTable.Open,
+        ["mongodb"] = MongodbTable.Open,
         ["mysql"] = MysqlTable.Open,
         ["pgsql"] = PgsqlTable.Open,
         ["redis"] = RedisTable.Open,
@@ -96,7 +98,7 @@ public sealed class RemoteTables
 internal static class RemoteTypes
 {
     /// <summary>In alphabetical order.</summary>
-    public static readonly string[] Names = ["http", "ldap", "memcache", "mysql", "pgsql", "redis", "socketmap", "sqlite", "tcp"];
+    public static readonly string[] Names = ["http", "ldap", "memcache", "mongodb", "mysql", "pgsql", "redis", "socketmap", "sqlite", "tcp"];
 }
 
 /// <summary>A remote table's settings cannot be read; the message is for the administrator.</summary>

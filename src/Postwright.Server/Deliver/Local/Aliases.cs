@@ -57,9 +57,9 @@ internal static class Aliases
 
         var expander = new Expander(context);
         expander.Add(found.Value, ExpansionSource.Alias, rights);
-        if (table.MatchesWholeKeysOnly && expander.Expansion.Members.Any(one => one.Kind != MemberKind.Address) && IsPattern(table.Name))
+        if ((table.IsRemote || (table.MatchesWholeKeysOnly && IsPattern(table.Name))) && expander.Expansion.Members.Any(one => one.Kind != MemberKind.Address))
         {
-            // A pattern could put what a stranger wrote into a command.
+            // A pattern could put what a stranger wrote into a command; a server may be a stranger's.
             context.Log.Warning($"{context.Request.QueueId}: {table.Name}: commands, files and includes are not allowed here");
             return context.Defer("4.3.0", "alias database unavailable");
         }
@@ -110,6 +110,12 @@ internal static class Aliases
     private static bool TryFindOwner(LocalContext context, ILookupTable table, out DeliveryRights? rights)
     {
         rights = null;
+        if (table.IsRemote)
+        {
+            // It gives addresses only.
+            return true;
+        }
+
         int colon = table.Name.IndexOf(':', StringComparison.Ordinal);
         string path = colon < 0 ? "" : table.Name[(colon + 1)..];
         if (!path.StartsWith('/'))

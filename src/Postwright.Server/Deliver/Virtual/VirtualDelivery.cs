@@ -29,6 +29,12 @@ internal sealed class VirtualDelivery(VirtualOptions options, IHost host, TimePr
             return Answer(DeliveryStatus.Bounced, "5.1.1", $"unknown user: \"{recipient.Address}\"");
         }
 
+        if (options.HasRemoteIdentities)
+        {
+            log.Warning("virtual_uid_maps, virtual_gid_maps: tables on servers do not say whose rights a delivery has");
+            return Misconfigured();
+        }
+
         if (mailbox.Value is null || PathOf(mailbox.Value, recipient.Address) is not { } path
             || FindNumber(options.UidMaps, key, "uid", "virtual_uid_maps", options.MinimumUid) is not { } uid
             || FindNumber(options.GidMaps, key, "gid", "virtual_gid_maps", 1) is not { } gid)

@@ -13,6 +13,9 @@ internal sealed record VirtualOptions
 
     public required MailAddressFinder GidMaps { get; init; }
 
+    /// <summary>A server in a network would choose whose rights a delivery has: none is made.</summary>
+    public bool HasRemoteIdentities { get; init; }
+
     public string MailboxBase { get; init; } = "";
 
     public long MinimumUid { get; init; } = 100;
@@ -29,14 +32,15 @@ internal sealed record VirtualOptions
     public static VirtualOptions From(MailConfiguration configuration, TableRegistry tables)
     {
         AddressFinderOptions addresses = LocalOptions.Addresses(configuration);
-        MailAddressFinder Finder(string name)
-            => new(MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name), addresses);
+        MapList Maps(string name) => MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name);
+        MailAddressFinder Finder(string name) => new(Maps(name), addresses);
 
         return new VirtualOptions
         {
             MailboxMaps = Finder("virtual_mailbox_maps"),
             UidMaps = Finder("virtual_uid_maps"),
             GidMaps = Finder("virtual_gid_maps"),
+            HasRemoteIdentities = Maps("virtual_uid_maps").Tables.Concat(Maps("virtual_gid_maps").Tables).Any(table => table.IsRemote),
             MailboxBase = configuration.GetString("virtual_mailbox_base"),
             MinimumUid = configuration.GetLong("virtual_minimum_uid"),
             MailboxLimit = configuration.GetLong("virtual_mailbox_limit"),

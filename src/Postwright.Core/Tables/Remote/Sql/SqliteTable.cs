@@ -26,6 +26,8 @@ internal sealed class SqliteTable : SqlTable
         _threads = new DiskThreads("sqlite", source.Options.Connections);
     }
 
+    public override bool IsRemote => false;
+
     public static ILookupTable Open(RemoteTableSource source)
     {
         var table = new SqliteTable(source, TableConfigurationFile.Open(source));
