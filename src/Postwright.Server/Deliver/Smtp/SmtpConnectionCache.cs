@@ -4,7 +4,8 @@ namespace Postwright.Server.Deliver.Smtp;
 
 /// <summary>
 /// Sessions that wait for the next message to the same destination (smtp_connection_cache_on_demand). The newest is used
-/// first, so that a surplus ages out. A sweep each second ends those whose time is up.
+/// first, so that a surplus ages out. While any wait, a sweep each second ends those whose time is up; a cache that a reload has
+/// left behind comes to rest.
 /// </summary>
 internal sealed class SmtpConnectionCache : IAsyncDisposable
 {
@@ -25,7 +26,7 @@ internal sealed class SmtpConnectionCache : IAsyncDisposable
     {
         _options = options;
         _timeProvider = timeProvider;
-        _sweep = timeProvider.CreateTimer(static cache => _ = ((SmtpConnectionCache)cache!).SweepAsync(), this, SweepInterval, SweepInterval);
+        _sweep = timeProvider.CreateTimer(static cache => _ = ((SmtpConnectionCache)cache!).SweepAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>The session that waited the shortest for this destination.</summary>
@@ -70,7 +71,11 @@ internal sealed class SmtpConnectionCache : IAsyncDisposable
                     }
 
                     list.Add((session, _timeProvider.GetTimestamp()));
-                    _count++;
+                    if (_count++ == 0)
+                    {
+                        _sweep.Change(SweepInterval, SweepInterval);
+                    }
+
                     return;
                 }
             }
@@ -113,6 +118,11 @@ internal sealed class SmtpConnectionCache : IAsyncDisposable
                 {
                     _waiting.Remove(destination);
                 }
+            }
+
+            if (_count == 0)
+            {
+                _sweep.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
         }
 

@@ -207,6 +207,26 @@ public sealed class SmtpTransportTests
         Assert.Equal(("5.4.6", "mail for us.example loops back to myself"), (loop.Dsn, loop.Reason));
     }
 
+    [Fact]
+    public async Task A_cache_without_sessions_runs_no_timer()
+    {
+        // Each reload leaves one behind.
+        WatchedTime time = new();
+        await using SmtpConnectionCache cache = new(new SmtpClientOptions { HeloName = "client.example" }, time);
+        Assert.Equal([Timeout.InfiniteTimeSpan], time.Due);
+    }
+
+    private sealed class WatchedTime : TimeProvider
+    {
+        public List<TimeSpan> Due { get; } = [];
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Due.Add(dueTime);
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
+    }
+
     private static (DeliveryStatus, string) Verdict(IReadOnlyList<RecipientResult> results) => (results[0].Status, results[0].Dsn);
 
     private async Task<IReadOnlyList<RecipientResult>> DeliverAsync(string nextHop, string content, int recipients = 1)
