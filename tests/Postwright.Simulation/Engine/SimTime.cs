@@ -6,7 +6,7 @@ internal sealed class SimTime(SimContext context, DateTimeOffset start) : TimePr
     /// <summary>How far the wall clock is off.</summary>
     public TimeSpan Offset { get; set; }
 
-    /// <summary>Timers that were made and not disposed.</summary>
+    /// <summary>Timers that will fire.</summary>
     public int Timers { get; internal set; }
 
     public Scheduler Scheduler => context.Scheduler;
@@ -25,7 +25,6 @@ internal sealed class SimTime(SimContext context, DateTimeOffset start) : TimePr
     {
         var timer = new SimTimer(this, callback, state);
         timer.Change(dueTime, period);
-        Timers++;
         return timer;
     }
 }

@@ -10,6 +10,7 @@ internal sealed class SimTimer(SimTime time, TimerCallback callback, object? sta
     private long _stretched;
     private int _fired;
     private bool _disposed;
+    private bool _armed;
 
     /// <summary>Changes with every change of the timer: entries of the queue that hold another one are void.</summary>
     public int Version { get; private set; }
@@ -28,6 +29,7 @@ internal sealed class SimTimer(SimTime time, TimerCallback callback, object? sta
         Version++;
         _period = period == Timeout.InfiniteTimeSpan ? 0 : period.Ticks;
         _stretched = _period;
+        Arm(dueTime != Timeout.InfiniteTimeSpan);
         if (dueTime != Timeout.InfiniteTimeSpan)
         {
             ArgumentOutOfRangeException.ThrowIfNegative(dueTime.Ticks);
@@ -41,6 +43,7 @@ internal sealed class SimTimer(SimTime time, TimerCallback callback, object? sta
     public void Fire()
     {
         _fired = ++Version;
+        Arm(_period > 0);
         time.Scheduler.Post(time.Context, static timer => ((SimTimer)timer!).Run(), this);
     }
 
@@ -61,7 +64,7 @@ internal sealed class SimTimer(SimTime time, TimerCallback callback, object? sta
         {
             _disposed = true;
             Version++;
-            time.Timers--;
+            Arm(false);
         }
     }
 
@@ -69,6 +72,12 @@ internal sealed class SimTimer(SimTime time, TimerCallback callback, object? sta
     {
         Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private void Arm(bool armed)
+    {
+        time.Timers += (armed ? 1 : 0) - (_armed ? 1 : 0);
+        _armed = armed;
     }
 
     private void Run()

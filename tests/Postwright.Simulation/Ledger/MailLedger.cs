@@ -38,12 +38,12 @@ internal sealed partial class MailLedger(SimWorld world)
     public void MaildropRemoved(string file)
     {
         Transaction transaction = _transactions.Values.First(one => one.File == file);
-        if (transaction.Copy is null && world.Serving?.Spool is not null)
+        if (world.Serving?.Spool is not null)
         {
             Look(world.Serving);
         }
 
-        if (transaction.Copy is not { IsOnDisk: true, IsPublished: true })
+        if (transaction.Copy is not { IsPublished: true } copy || !(copy.IsOnDisk || copy.HasLeft))
         {
             Fail($"maildrop/{file} is removed before m{transaction.Message.Number} is in the queue");
         }

@@ -19,6 +19,7 @@ internal sealed class SimWorld
     // Longer than any message of any variant may stay: a day, then its bounce's half a day, then the copy's for postmaster.
     private static readonly TimeSpan DrainLimit = TimeSpan.FromDays(6);
     private const long MostSteps = 4_000_000;
+    private const int MostTimersAfterStop = 6;
 
     private readonly SortedDictionary<string, int> _counts = new(StringComparer.Ordinal);
     private readonly List<Client> _clients = [];
@@ -193,6 +194,17 @@ internal sealed class SimWorld
         if (Platter.OpenHandles != 0)
         {
             throw new SimulationException($"files were left open: {string.Join(", ", Platter.OpenNames())}");
+        }
+
+        // A connection that waits for the next message has one for two seconds more.
+        if (life.Time.Timers > MostTimersAfterStop)
+        {
+            throw new SimulationException($"{life.Time.Timers} timers were left running");
+        }
+
+        if (life.Spool!.ArrivingBytes != 0)
+        {
+            throw new SimulationException($"{life.Spool.ArrivingBytes} bytes of arriving content are accounted for after the stop");
         }
     }
 

@@ -12,6 +12,9 @@ namespace Postwright.Server.Queue.Spool;
 /// </summary>
 public sealed class Spool : IMessageStore, IAsyncDisposable
 {
+    /// <summary>With less room than for so many segments, those that hold nothing are not left lying about.</summary>
+    private const int LowSegments = 16;
+
     [ThreadStatic]
     private static RecordWriter? _threadWriter;
 
@@ -100,7 +103,20 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     }
 
     /// <inheritdoc />
-    public long FreeBytes() => _freeSpace.Bytes();
+    public long FreeBytes()
+    {
+        long bytes = _freeSpace.Bytes();
+        if (bytes < LowSegments * _options.SegmentBytes)
+        {
+            // Whoever asks may refuse mail for it, and mail that never gets here would fill no segment, which is when space is won back.
+            _compactionDue.Writer.TryWrite(true);
+        }
+
+        return bytes;
+    }
+
+    /// <summary>True when a pass of winning space back was asked for and has not begun, for tests.</summary>
+    internal bool IsCompactionDue => _compactionDue.Reader.Count > 0;
 
     /// <inheritdoc />
     public ContentWriter CreateContent() => new SpoolContentWriter(_options, _files, _memory);
@@ -184,6 +200,9 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
 
     /// <summary>One pass of winning space back and saving the index, for tests that decide when.</summary>
     internal Task CompactAsync() => _compactor.PassAsync(_stopping.Token);
+
+    /// <summary>Bytes of arriving content in memory, for tests that count.</summary>
+    internal long ArrivingBytes => _memory.Used;
 
     /// <summary>The index, for tests that count.</summary>
     internal SpoolIndex Index => _index;

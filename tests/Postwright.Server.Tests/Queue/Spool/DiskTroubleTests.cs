@@ -163,6 +163,18 @@ public sealed class DiskTroubleTests
     }
 
     [Fact]
+    public void Who_finds_little_room_has_space_won_back_although_no_mail_comes_in()
+    {
+        _disk.Free = 100 * SpoolWorld.Options.SegmentBytes;
+        Assert.Equal(_disk.Free, _spool.FreeBytes());
+        Assert.False(_spool.IsCompactionDue);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _disk.Free = 3 * SpoolWorld.Options.SegmentBytes;
+        Assert.Equal(_disk.Free, _spool.FreeBytes());
+        Assert.True(_spool.IsCompactionDue);
+    }
+
+    [Fact]
     public void Less_than_queue_minfree_refuses_mail_only()
     {
         _spool = Open(SpoolWorld.Options with { MinFree = 1000, Directory = "/other/spool" });
