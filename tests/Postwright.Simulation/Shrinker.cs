@@ -9,9 +9,11 @@ internal static class Shrinker
     private const int MostTries = 400;
 
     /// <summary>The smallest plan found, and how it fails.</summary>
-    public static (Plan Plan, Exception Failure) Shrink(Plan plan)
+    /// <param name="plan">A plan that fails.</param>
+    /// <param name="prepare">What a test changes in each world before it begins.</param>
+    public static (Plan Plan, Exception Failure) Shrink(Plan plan, Action<SimWorld>? prepare = null)
     {
-        Exception failure = SeedRun.Of(plan).Failure ?? throw new ArgumentException("the plan does not fail", nameof(plan));
+        Exception failure = SeedRun.Of(plan, prepare: prepare).Failure ?? throw new ArgumentException("the plan does not fail", nameof(plan));
         int tries = 0;
         for (int size = Math.Max(1, plan.Items.Count / 2); size >= 1 && tries < MostTries;)
         {
@@ -21,7 +23,7 @@ internal static class Shrinker
                 HashSet<int> left = [.. plan.Items.Skip(start).Take(size).Select(static item => item.Id)];
                 Plan candidate = plan.Without(left);
                 tries++;
-                if (SeedRun.Of(candidate).Failure is { } still)
+                if (SeedRun.Of(candidate, prepare: prepare).Failure is { } still)
                 {
                     (plan, failure, smaller) = (candidate, still, true);
                 }

@@ -21,9 +21,6 @@ internal sealed class DiskFaults
     /// <summary>Nothing new fits.</summary>
     public bool Full { get; set; }
 
-    /// <summary>Syncs say that they are done and do nothing: for the tests of the ledger alone.</summary>
-    public bool Lies { get; set; }
-
     /// <summary>True when calls may fail at the moment.</summary>
     public bool Any => FailingSyncs > 0 || FailingWrites > 0 || FailingReads > 0 || FailingNames > 0 || Full;
 

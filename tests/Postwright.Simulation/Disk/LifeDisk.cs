@@ -91,7 +91,7 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
         FailMaybe(faults.FailingNames, "fsync", path);
         if (!life.IsDead)
         {
-            if (!faults.Lies)
+            if (!Lies)
             {
                 platter.SyncDirectory(path);
             }
@@ -350,13 +350,13 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
                 return InputOutput;
             }
 
-            if (_disk.Faults.Lies)
-            {
-                _node.PretendSync();
-            }
-            else
+            if (_life.World.Planted != PlantedFault.DiskLies)
             {
                 _disk.BeforeSync?.Invoke(_path, _node);
+            }
+
+            if (!_disk.Lies)
+            {
                 _node.Sync();
             }
 
@@ -365,6 +365,8 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
             return 0;
         }
     }
+
+    private bool Lies => life.World.Planted is PlantedFault.DiskLies or PlantedFault.DiskLiesToEverybody;
 
     private Life Life => life;
 

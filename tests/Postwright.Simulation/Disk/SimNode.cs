@@ -94,11 +94,6 @@ internal sealed class SimNode(int number)
         PlatterLength = Length;
     }
 
-    /// <summary>A sync that says it is done and is not (a disk that lies).</summary>
-    public void PretendSync()
-    {
-    }
-
     /// <summary>The kernel writes a page back on its own account.</summary>
     public void WriteBack(Rng chance)
     {

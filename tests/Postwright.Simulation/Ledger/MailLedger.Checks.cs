@@ -8,6 +8,9 @@ namespace Postwright.Simulation.Ledger;
 
 internal sealed partial class MailLedger
 {
+    // A slow network's delay and a slow disk's sync, with room.
+    private static readonly long LongestResult = TimeSpan.FromSeconds(60).Ticks;
+
     private readonly List<Copy> _here = [];
     private bool _recovering;
 
@@ -61,13 +64,23 @@ internal sealed partial class MailLedger
         foreach (Copy copy in _order)
         {
             copy.Entry = null;
-            foreach (Effect effect in copy.Effects)
+            foreach (Effect effect in copy.Effects.Where(static effect => !effect.IsSettled && !effect.IsForgotten))
             {
-                effect.IsForgotten |= !effect.IsSettled;
+                effect.IsForgotten = true;
+                CheckInFlight(copy, effect);
             }
         }
 
         _here.Clear();
+    }
+
+    /// <summary>What a crash may forget was in flight: a result is written within milliseconds, unless the disk refuses it.</summary>
+    private void CheckInFlight(Copy copy, Effect effect)
+    {
+        if (effect.IsAnswered && !world.DiskHadTrouble && !copy.HasLeft && world.Scheduler.Now - effect.AnsweredAt > LongestResult)
+        {
+            Fail($"{copy}: the delivery to {effect.Address} had its answer long before the crash, and its result was not on the disk");
+        }
     }
 
     /// <summary>A process has read the queue: everything promised must be in it.</summary>

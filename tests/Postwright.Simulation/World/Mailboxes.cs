@@ -53,10 +53,37 @@ internal sealed class Mailboxes(SimWorld world, Life life, Rng chance) : IDelive
             return Expand(request, recipient, fate);
         }
 
-        Effect? effect = life.IsDead ? null : world.Ledger.Delivered(content, address, request.Transport, life);
+        Effect? effect = life.IsDead ? null : await PutAsync(request, address, content);
         await PauseAsync(trouble == 2 ? 30_000 : 30);
         effect?.Answered();
         return new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "delivered to mailbox", "local");
+    }
+
+    /// <summary>The effect, or what a test has planted in its place.</summary>
+    private async ValueTask<Effect?> PutAsync(DeliveryRequest request, string address, byte[] content)
+    {
+        switch (world.Planted)
+        {
+            case PlantedFault.MailboxSwallows:
+                return null;
+            case PlantedFault.MailboxDoubles:
+                world.Ledger.Delivered(content, address, request.Transport, life).Answered();
+                break;
+            case PlantedFault.MailboxLosesAByte:
+                content = content[..^1];
+                break;
+            case PlantedFault.MailboxMixesUp:
+                address = "somebody@else.example";
+                break;
+            case PlantedFault.MailboxHangs:
+                await Task.Delay(Timeout.InfiniteTimeSpan, life.Time);
+                break;
+            case PlantedFault.MailboxEscapes:
+                await Task.Run(static () => Thread.Sleep(1));
+                break;
+        }
+
+        return world.Ledger.Delivered(content, address, request.Transport, life);
     }
 
     private RecipientResult Expand(DeliveryRequest request, DeliveryRecipient recipient, string fate)

@@ -89,6 +89,9 @@ internal sealed class SimWorld
     /// <summary>0 for none, 1 when mailboxes are busy, 2 when they are slow.</summary>
     public int MailboxTrouble { get; set; }
 
+    /// <summary>What a test has planted.</summary>
+    public PlantedFault Planted { get; set; }
+
     /// <summary>A bit has turned.</summary>
     public bool HasRotted { get; set; }
 

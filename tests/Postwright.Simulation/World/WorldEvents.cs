@@ -91,8 +91,9 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
                 life?.Context.Run(() => life.Reload(world.Configuration(item.Value)));
                 break;
             case PlanKind.ClockJump:
-                world.Count("clock jump");
-                world.JumpClock(item.Value % 3 == 0 ? -TimeSpan.FromSeconds(item.Value % 1800) : TimeSpan.FromSeconds(item.Value % 200_000));
+                bool back = item.Value % 3 == 0;
+                world.Count(back ? "clock set back" : "clock jump");
+                world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % 1800) : TimeSpan.FromSeconds(item.Value % 200_000));
                 break;
             case PlanKind.BitRot:
                 Rot();
