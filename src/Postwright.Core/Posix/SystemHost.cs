@@ -21,6 +21,9 @@ public sealed unsafe partial class SystemHost(TimeProvider time) : IHost
     public string HostName { get; } = System.Net.Dns.GetHostName();
 
     /// <inheritdoc />
+    public bool MayTakeLong { get; } = NamesSlowSources("/etc/nsswitch.conf");
+
+    /// <inheritdoc />
     public HostLookup FindUser(string name, out UserEntry? user)
         => Cached("n" + name, out user, (out UserEntry? found) => Ask((row, buffer, size, result) => getpwnam_r(name, row, buffer, size, result), out found));
 
@@ -55,6 +58,26 @@ public sealed unsafe partial class SystemHost(TimeProvider time) : IHost
         }
 
         return HostLookup.Unavailable;
+    }
+
+    /// <summary>True if a file in the form of nsswitch.conf(5) asks anything but local files for users or groups.</summary>
+    internal static bool NamesSlowSources(string path)
+    {
+        if (!SystemFiles.Exists(path))
+        {
+            return false;
+        }
+
+        foreach (string line in SystemFiles.ReadLines(path))
+        {
+            string[] words = line.Split('#')[0].Split((char[])[' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
+            if (words is ["passwd:" or "group:", ..] && words.Skip(1).Any(static word => !word.StartsWith('[') && word is not ("files" or "compat" or "db" or "systemd")))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private delegate HostLookup Question(out UserEntry? user);

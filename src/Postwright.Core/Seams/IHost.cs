@@ -22,6 +22,11 @@ public interface IHost
     /// <summary>The machine's name as the kernel has it.</summary>
     string HostName { get; }
 
+    /// <summary>
+    /// True where a question may take long (users in LDAP, NIS, a domain): it is then asked on a thread that can be spared.
+    /// </summary>
+    bool MayTakeLong => false;
+
     /// <summary>Finds a user by login name.</summary>
     HostLookup FindUser(string name, out UserEntry? user);
 

@@ -1,3 +1,4 @@
+using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 
 namespace Postwright.Core.Tables;
@@ -8,6 +9,9 @@ namespace Postwright.Core.Tables;
 /// </summary>
 internal sealed class UnixTable : ILookupTable
 {
+    // As many questions at once as a directory service is likely to answer side by side.
+    private static readonly DiskThreads Askers = new("users", 8);
+
     private readonly IHost _host;
     private readonly bool _users;
 
@@ -33,8 +37,23 @@ internal sealed class UnixTable : ILookupTable
     {
         // A NUL would end the name that the C library sees.
         string name = TableText.Fold(key);
-        return new(name.Length == 0 || name.Contains('\0') ? LookupResult.NotFound : _users ? FindUser(name) : FindGroup(name));
+        if (name.Length == 0 || name.Contains('\0'))
+        {
+            return new(LookupResult.NotFound);
+        }
+
+        return _host.MayTakeLong ? new(FindElsewhereAsync(name)) : new(Find(name));
     }
+
+    // A directory service that does not answer holds up who asks, and not the other sessions of a loop.
+    private Task<LookupResult> FindElsewhereAsync(string name)
+    {
+        TaskCompletionSource<LookupResult> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Askers.Queue(() => done.SetResult(Find(name)));
+        return done.Task;
+    }
+
+    private LookupResult Find(string name) => _users ? FindUser(name) : FindGroup(name);
 
     private LookupResult FindUser(string name) => _host.FindUser(name, out UserEntry? user) switch
     {

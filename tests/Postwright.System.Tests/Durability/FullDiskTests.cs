@@ -33,7 +33,9 @@ public sealed class FullDiskTests
             NumberedMail numbers = new(server, bodyBytes);
             IReadOnlyList<string> refusals = await numbers.LoadAsync(4, static reply => !reply.StartsWith("250 ", StringComparison.Ordinal));
             Assert.NotEmpty(refusals);
-            Assert.All(refusals, static reply => Assert.Equal("452 4.3.1 Error: insufficient system storage", reply));
+
+            // At MAIL, which knows of queue_minfree, or after the content.
+            Assert.All(refusals, static reply => Assert.Matches("^452 4.3.1 (Insufficient|Error: insufficient) system storage$", reply));
             Assert.InRange(numbers.Acknowledged, 20, 1000);
 
             // Still full for the next one, unless clearing up just made room for it.
