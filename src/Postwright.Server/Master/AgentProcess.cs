@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Postwright.Core.Configuration;
 using Postwright.Core.Tables;
+using Postwright.Core.Tables.Remote;
 using Postwright.Server.Deliver.Agent;
 
 namespace Postwright.Server.Master;
@@ -40,7 +41,7 @@ public static class AgentProcess
 
         AgentServices Services(MailConfiguration configuration) => AgentServices.From(
             configuration,
-            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), Daemon.Clock, daemon.Host),
+            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), Daemon.Clock, daemon.Host, remote: new RemoteTables(configuration, filesOnly: true)),
             daemon.Host,
             Daemon.Clock,
             daemon.Log);

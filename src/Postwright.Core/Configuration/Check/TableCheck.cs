@@ -1,6 +1,7 @@
 using System.Net;
 using Postwright.Core.Posix;
 using Postwright.Core.Tables;
+using Postwright.Core.Tables.Remote;
 
 namespace Postwright.Core.Configuration.Check;
 
@@ -53,6 +54,12 @@ internal static class TableCheck
         {
             report.Warn(setting.File, setting.Line, $"{setting.Name}: unsupported dictionary type: {table.Type}; lookups in {table} fail, and the mail that needs them waits");
             return;
+        }
+
+        if (setting.Name is "alias_maps" or "virtual_mailbox_maps" or "virtual_uid_maps" or "virtual_gid_maps" && table.Type != "sqlite" && RemoteTypes.Names.Contains(table.Type))
+        {
+            report.Warn(setting.File, setting.Line,
+                $"{setting.Name}: where the system runs as root, local and virtual deliveries ask no server: mail that needs {table} waits");
         }
 
         string tool = setting.Name is "alias_maps" or "alias_database" ? "postalias" : "postmap";

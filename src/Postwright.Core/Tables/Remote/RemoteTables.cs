@@ -29,12 +29,15 @@ public sealed class RemoteTables
     private static readonly string[] Unauthenticated = ["http", "memcache", "redis", "socketmap", "tcp"];
 
     private readonly MailConfiguration _configuration;
+    private readonly bool _filesOnly;
     private TableRegistry? _lists;
 
     /// <summary>Tables under a configuration.</summary>
     /// <param name="configuration">main.cf: limits, and the settings of tables that are named there.</param>
-    public RemoteTables(MailConfiguration configuration)
+    /// <param name="filesOnly">True for a process that must ask nobody: databases in files can be opened all the same.</param>
+    public RemoteTables(MailConfiguration configuration, bool filesOnly = false)
     {
+        _filesOnly = filesOnly;
         _configuration = configuration;
         Open = OpenTable;
     }
@@ -47,6 +50,11 @@ public sealed class RemoteTables
 
     private ILookupTable OpenTable(TableOpener opener, string name, string type, string rest)
     {
+        if (_filesOnly && type != "sqlite")
+        {
+            return opener.Unavailable(name, $"{name}: tables on servers cannot be used here");
+        }
+
         if (!opener.AllowsSubstitution && Unauthenticated.Contains(type))
         {
             return opener.Unavailable(name, $"{name} map is not allowed for security-sensitive data");

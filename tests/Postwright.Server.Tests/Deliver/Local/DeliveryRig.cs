@@ -4,6 +4,7 @@ using Postwright.Core.Logging;
 using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables;
+using Postwright.Core.Tables.Remote;
 using Postwright.Server.Deliver;
 using Postwright.Server.Deliver.Agent;
 using Postwright.Server.Queue;
@@ -31,7 +32,7 @@ internal sealed class DeliveryRig : IDisposable, IHost
         AddUser("bob", 1502);
         _users["nobody"] = new UserEntry("nobody", Number(65534), Number(65534), "", "/nonexistent", "/bin/false");
         Log = new MailLog(Lines, "postfix/local", 1);
-        Tables = new TableRegistry(Log, TimeProvider.System);
+        Tables = new TableRegistry(Log, TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText("")));
     }
 
     public static bool IsRoot => Identity.CanChange;
