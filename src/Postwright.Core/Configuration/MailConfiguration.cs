@@ -60,20 +60,23 @@ public sealed class MailConfiguration
     /// <summary>Reads main.cf and master.cf of a directory. A file that is missing or unreadable is an error in <see cref="Errors"/>.</summary>
     /// <param name="configDirectory">The directory.</param>
     /// <param name="host">What the machine is called and which addresses it has; null for the real ones.</param>
-    public static MailConfiguration Load(string configDirectory, HostFacts? host = null)
+    public static MailConfiguration Load(string configDirectory, HostFacts? host = null) => Load(configDirectory, Facts(host));
+
+    /// <summary>The same with facts that are found only if a value needs them.</summary>
+    internal static MailConfiguration Load(string configDirectory, Lazy<HostFacts> host)
     {
         var errors = new List<ConfigurationError>();
         string main = ReadFile(Path.Combine(configDirectory, "main.cf"), errors);
         string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
-        return Build(configDirectory, main, master, Facts(host), errors);
+        return Build(configDirectory, main, master, host, errors);
     }
 
     /// <summary>The defaults, main.cf left out: master.cf alone decides which per-service parameters there are.</summary>
-    internal static MailConfiguration LoadDefaults(string configDirectory, HostFacts? host)
+    internal static MailConfiguration LoadDefaults(string configDirectory, Lazy<HostFacts> host)
     {
         var errors = new List<ConfigurationError>();
         string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
-        return Build(configDirectory, "", master, Facts(host), errors);
+        return Build(configDirectory, "", master, host, errors);
     }
 
     /// <summary>Reads a configuration from text, for tests and for tools that have it in hand.</summary>

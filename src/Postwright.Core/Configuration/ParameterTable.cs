@@ -15,8 +15,9 @@ public static class ParameterTable
     private static readonly Lazy<Dictionary<string, ParameterDefinition>> Rows = new(Load);
 
     /// <summary>All rows, by name in ASCII order.</summary>
-    public static IReadOnlyList<ParameterDefinition> All { get; } =
-        [.. Rows.Value.Values.OrderBy(row => row.Name, StringComparer.Ordinal)];
+    public static IReadOnlyList<ParameterDefinition> All => Sorted.Value;
+
+    private static readonly Lazy<ParameterDefinition[]> Sorted = new(() => [.. Rows.Value.Values.OrderBy(row => row.Name, StringComparer.Ordinal)]);
 
     /// <summary>
     /// The row of a name, or null. <c>NAME_destination_rate_delay</c> and the like exist for any transport NAME; their row is
@@ -34,7 +35,17 @@ public static class ParameterTable
     }
 
     /// <summary>The templates whose rows exist for every transport.</summary>
-    public static IEnumerable<ParameterDefinition> Templates => All.Where(row => row.Scope == ParameterScope.Template);
+    public static IReadOnlyList<ParameterDefinition> Templates => TemplateRows.Value;
+
+    private static readonly Lazy<ParameterDefinition[]> TemplateRows = new(() => [.. Rows.Value.Values.Where(row => row.Scope == ParameterScope.Template)]);
+
+    /// <summary>A template's row for one transport; null where the name is another parameter's.</summary>
+    internal static ParameterDefinition? Instance(ParameterDefinition template, string transport)
+    {
+        string name = transport + template.Name[(TemplatePrefix.Length - 1)..];
+        return !Rows.Value.TryGetValue(name, out ParameterDefinition? row) ? template with { Name = name, Scope = ParameterScope.Transport }
+            : row.Scope == ParameterScope.Transport ? row : null;
+    }
 
     /// <summary>The template that a per-transport name is made from, and the transport's name.</summary>
     internal static ParameterDefinition? FindTemplate(string name, out string transport)
@@ -58,9 +69,10 @@ public static class ParameterTable
     {
         using Stream stream = typeof(ParameterTable).Assembly.GetManifestResourceStream("parameters.tsv")
             ?? throw new InvalidOperationException("the parameter table is not in the assembly");
-        using var reader = new StreamReader(stream, Encoding.UTF8);
-        var rows = new Dictionary<string, ParameterDefinition>(1024, StringComparer.Ordinal);
-        while (reader.ReadLine() is { } line)
+        using var reader = new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: false, (int)stream.Length + 1);
+        string text = reader.ReadToEnd();
+        var rows = new Dictionary<string, ParameterDefinition>(1200, StringComparer.Ordinal);
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
             if (line.Length > 0 && line[0] != '#')
             {
@@ -72,17 +84,18 @@ public static class ParameterTable
         return rows;
     }
 
-    private static ParameterDefinition ReadRow(string line)
+    // Every program reads all rows at its start: spans, so that only what is kept is copied.
+    private static ParameterDefinition ReadRow(ReadOnlySpan<char> line)
     {
-        string[] cells = line.Split('\t');
-        if (cells.Length != 7)
+        Span<Range> cells = stackalloc Range[8];
+        if (line.Split(cells, '\t') != 7)
         {
-            throw new FormatException($"a parameter row has {cells.Length} cells instead of 7: {line}");
+            throw new FormatException($"a parameter row has not 7 cells: {line}");
         }
 
-        string kindName = cells[1];
+        ReadOnlySpan<char> kindName = line[cells[1]];
         char unit = 's';
-        int colon = kindName.IndexOf(':', StringComparison.Ordinal);
+        int colon = kindName.IndexOf(':');
         if (colon >= 0)
         {
             unit = kindName[colon + 1];
@@ -101,7 +114,7 @@ public static class ParameterTable
             "list" => ParameterKind.List,
             _ => throw new FormatException($"unknown kind in a parameter row: {line}"),
         };
-        ParameterScope scope = cells[2] switch
+        ParameterScope scope = line[cells[2]] switch
         {
             "builtin" => ParameterScope.Builtin,
             "legacy" => ParameterScope.Legacy,
@@ -110,9 +123,10 @@ public static class ParameterTable
             "ours" => ParameterScope.Ours,
             _ => throw new FormatException($"unknown scope in a parameter row: {line}"),
         };
-        int inertAt = cells[3].IndexOf(':', StringComparison.Ordinal);
-        string[] inert = inertAt < 0 ? [] : cells[3][(inertAt + 1)..].Split(',');
-        ParameterSupport support = (inertAt < 0 ? cells[3] : cells[3][..inertAt]) switch
+        ReadOnlySpan<char> supportName = line[cells[3]];
+        int inertAt = supportName.IndexOf(':');
+        string[] inert = inertAt < 0 ? [] : supportName[(inertAt + 1)..].ToString().Split(',');
+        ParameterSupport support = (inertAt < 0 ? supportName : supportName[..inertAt]) switch
         {
             "implemented" => ParameterSupport.Implemented,
             "refuse" => ParameterSupport.Refuse,
@@ -120,20 +134,21 @@ public static class ParameterTable
             "noeffect" => ParameterSupport.NoEffect,
             _ => throw new FormatException($"unknown support in a parameter row: {line}"),
         };
-        (long minimum, long maximum) = ReadLimits(cells[4], kind);
-        return new ParameterDefinition(cells[0], kind, unit, scope, support, inert, minimum, maximum, cells[5], cells[6]);
+        (long minimum, long maximum) = ReadLimits(line[cells[4]], kind);
+        return new ParameterDefinition(
+            line[cells[0]].ToString(), kind, unit, scope, support, inert, minimum, maximum, line[cells[5]].ToString(), line[cells[6]].ToString());
     }
 
-    private static (long Minimum, long Maximum) ReadLimits(string cell, ParameterKind kind)
+    private static (long Minimum, long Maximum) ReadLimits(ReadOnlySpan<char> cell, ParameterKind kind)
     {
         long maximum = kind == ParameterKind.Long ? long.MaxValue : int.MaxValue;
-        if (cell == "-")
+        if (cell is "-")
         {
             return (0, maximum);
         }
 
         int dots = cell.IndexOf("..", StringComparison.Ordinal);
-        long minimum = long.Parse(cell.AsSpan(0, dots), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-        return (minimum, dots + 2 == cell.Length ? maximum : long.Parse(cell.AsSpan(dots + 2), NumberStyles.None, CultureInfo.InvariantCulture));
+        long minimum = long.Parse(cell[..dots], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        return (minimum, dots + 2 == cell.Length ? maximum : long.Parse(cell[(dots + 2)..], NumberStyles.None, CultureInfo.InvariantCulture));
     }
 }

@@ -18,6 +18,7 @@ internal sealed class ParameterUsage
     private readonly HashSet<(string File, string Name)> _reported = [];
     private readonly List<(string File, string Name)> _undefined = [];
     private readonly List<string> _failures = [];
+    private Dictionary<string, string>? _userParameters;
     private readonly List<string> _clientWarnings = [];
     private readonly HashSet<string> _clientFiles = new(StringComparer.Ordinal);
 
@@ -33,7 +34,7 @@ internal sealed class ParameterUsage
 
     /// <summary>The administrator's own names that are in use, with their unexpanded values.</summary>
     public IReadOnlyDictionary<string, string> UserParameters
-        => _usedMain.ToDictionary(name => name, name => _main[name], StringComparer.Ordinal);
+        => _userParameters ??= _usedMain.ToDictionary(name => name, name => _main[name], StringComparer.Ordinal);
 
     /// <summary>Names referred to and set nowhere, with the file that refers to them.</summary>
     public IReadOnlyList<(string File, string Name)> Undefined => _undefined;
@@ -107,19 +108,19 @@ internal sealed class ParameterUsage
         => ServiceParameters.TryGetValue(name, out ParameterDefinition? row) ? row
             : ParameterTable.Find(name) is { Scope: not ParameterScope.Transport } known ? known : null;
 
-    private static SortedDictionary<string, ParameterDefinition> FindServiceParameters(IReadOnlyList<MasterService> services)
+    private static Dictionary<string, ParameterDefinition> FindServiceParameters(IReadOnlyList<MasterService> services)
     {
-        var rows = new SortedDictionary<string, ParameterDefinition>(StringComparer.Ordinal);
+        var rows = new Dictionary<string, ParameterDefinition>(StringComparer.Ordinal);
         foreach (MasterService service in services)
         {
-            foreach (ParameterDefinition template in ParameterTable.Templates)
+            bool isTimed = TimedPrograms.Contains(service.Command);
+            bool isTransport = TransportPrograms.Contains(service.Command);
+            foreach (ParameterDefinition template in isTimed || isTransport ? ParameterTable.Templates : [])
             {
-                bool timed = template.Name == "transport_time_limit";
-                string name = service.Name + template.Name["transport".Length..];
-                if ((timed ? TimedPrograms : TransportPrograms).Contains(service.Command)
-                    && ParameterTable.Find(name) is { Scope: ParameterScope.Transport } row)
+                if ((template.Name == "transport_time_limit" ? isTimed : isTransport)
+                    && ParameterTable.Instance(template, service.Name) is { } row)
                 {
-                    rows[name] = row;
+                    rows[row.Name] = row;
                 }
             }
         }

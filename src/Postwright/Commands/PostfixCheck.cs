@@ -14,13 +14,19 @@ internal static class PostfixCheck
     /// <summary>The command; 1 if start would refuse.</summary>
     public static int Check(PostfixInstance instance)
     {
-        if (!IsSound(instance))
+        bool sound = IsSound(instance);
+        if (sound)
         {
-            return 1;
+            Warn(instance);
         }
 
-        Warn(instance);
-        return 0;
+        // Here alone: start does not repeat it.
+        foreach (string line in SupportSummary.Of(instance.Configuration))
+        {
+            instance.Log.Info(line);
+        }
+
+        return sound ? 0 : 1;
     }
 
     /// <summary>Reports every error and makes missing directories; false if the mail system must not start.</summary>

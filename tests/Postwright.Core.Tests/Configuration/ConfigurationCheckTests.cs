@@ -201,4 +201,56 @@ public sealed class ConfigurationCheckTests
     [InlineData("/unix", false)]
     public void A_list_of_disabled_services_must_be_understood(string value, bool good)
         => Assert.Equal(good, Check(Level + $"master_service_disable = {value}\n").Count == 0);
+
+    [Fact]
+    public void What_has_no_effect_here_is_never_warned_of_at_start()
+    {
+        IEnumerable<ParameterDefinition> rows = ParameterTable.All.Where(r => r.Support == ParameterSupport.NoEffect && r.Scope == ParameterScope.Builtin
+            && !MailConfiguration.IsReadOnly(r.Name));
+        string Other(ParameterDefinition row) => row.Kind switch
+        {
+            ParameterKind.Bool => "no",
+            ParameterKind.Int or ParameterKind.Long => $"{row.Minimum + 7}",
+            ParameterKind.Time => $"{row.Minimum + 7}s",
+            _ => "other",
+        };
+        string main = Level + string.Concat(rows.Select(row => $"{row.Name} = {Other(row)}\n"));
+
+        Assert.True(rows.Count() > 70);
+        Assert.Equal([], Check(main).Select(f => f.ToString()));
+    }
+
+    [Fact]
+    public void The_summary_counts_what_is_obeyed_and_names_the_rest()
+    {
+        MailConfiguration Read(string text) => MailConfiguration.FromText(text, "smtp inet n - y - - smtpd -o max_use=7 -o smtpd_timeout=5s\n", PostconfHarness.Somewhere);
+
+        Assert.Equal(
+            [
+                "/etc/postfix: of 6 parameters that are set, 3 are obeyed",
+                "no effect, since there is nothing here that they describe: ipc_timeout max_use",
+                "not implemented: enable_errors_to",
+            ],
+            SupportSummary.Of(Read(Level + "own = 1\nrelayhost = $own\nipc_timeout = 5s\nenable_errors_to = yes\n")));
+        Assert.Equal([], SupportSummary.Of(MailConfiguration.FromText(Level + "enable_errors_to = no\nmyhostname = a.example.org\n", null, PostconfHarness.Somewhere)));
+    }
+
+    public static TheoryData<string> RealConfigurations => PostconfVectorTests.RealConfigurations;
+
+    [Theory]
+    [MemberData(nameof(RealConfigurations))]
+    public void A_real_configuration_is_read_without_a_false_error(string name)
+    {
+        Assert.SkipUnless(TestPrograms.TestData is not null, "the configurations are not here");
+        string folder = Path.Combine(TestPrograms.TestData!, "realworld-configs", name);
+        string source = new[] { "rendered", "orig", "." }.Select(d => Path.Combine(folder, d)).First(d => File.Exists(Path.Combine(d, "main.cf")));
+
+        IReadOnlyList<ConfigurationFinding> findings = ConfigurationCheck.Run(MailConfiguration.Load(source, PostconfHarness.Somewhere));
+
+        // True ones: what is not there yet, files that this machine lacks or may lack, and what Postfix's stock file leaves to fill in.
+        Assert.Equal([], findings.Select(f => f.Text).Where(text =>
+            !text.Contains("not implemented", StringComparison.Ordinal) && !text.Contains("unsupported dictionary type", StringComparison.Ordinal)
+            && !text.Contains("No such file or directory", StringComparison.Ordinal) && !text.Contains("is older than source file", StringComparison.Ordinal)
+            && !text.StartsWith("duplicate master.cf entry", StringComparison.Ordinal) && !text.StartsWith("setgid_group is empty", StringComparison.Ordinal)));
+    }
 }

@@ -35,6 +35,87 @@ public sealed class ConfigurationFuzzTests
         }
     }
 
+    /// <summary>Whatever a file holds: an edit ends, leaves one file, and of what it was not asked to change no line is lost.</summary>
+    [Fact]
+    public void Random_files_are_edited_and_keep_every_other_line()
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            for (int seed = 1; seed <= 400; seed++)
+            {
+                var random = new Random(seed);
+                string main = Path.Combine(folder, "main.cf");
+                string master = Path.Combine(folder, "master.cf");
+                byte[] before = Encoding.UTF8.GetBytes(Text(random));
+                byte[] rows = Encoding.UTF8.GetBytes(Text(random));
+                File.WriteAllBytes(main, before);
+                File.WriteAllBytes(master, rows);
+
+                Assert.Equal(0, Edit(folder, seed, "-e", "zz_added=1", "a = b c"));
+                byte[] after = File.ReadAllBytes(main);
+                IEnumerable<string> lost = Kept(before).Except(Kept(after));
+                Assert.True(!lost.Any(), $"seed {seed} lost {lost.FirstOrDefault()}");
+
+                // A second time there is nothing to change.
+                Assert.Equal(0, Edit(folder, seed, "-e", "zz_added=1", "a=b c"));
+                Assert.Equal(after, File.ReadAllBytes(main));
+
+                int status = Edit(folder, seed, "-Me", "zz/unix=zz unix - - n - - discard");
+                byte[] edited = File.ReadAllBytes(master);
+                Assert.Equal(0, status);
+                Assert.True(Kept(rows).All(line => Kept(edited).Contains(line)), $"seed {seed} lost a row");
+                _ = Edit(folder, seed, "-P", "*/*/x=1");
+                _ = Edit(folder, seed, "-F", "*/*/chroot=-");
+                _ = Edit(folder, seed, "-M#", "zz/unix");
+                _ = Edit(folder, seed, "-MX", "*/inet");
+                _ = Edit(folder, seed, "-X", "a", "zz_added");
+                Assert.DoesNotContain("\nzz_added", Encoding.UTF8.GetString(File.ReadAllBytes(main)), StringComparison.Ordinal);
+                Assert.Equal(["main.cf", "master.cf"], Directory.GetFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static int Edit(string folder, int seed, params string[] arguments)
+    {
+        try
+        {
+            return PostconfHarness.Ours("postconf", ["-c", folder, .. arguments]).ExitCode;
+        }
+        catch (Exception failure)
+        {
+            throw new InvalidOperationException($"seed {seed}: {string.Join(' ', arguments)}", failure);
+        }
+    }
+
+    /// <summary>The lines that belong to no setting of <c>a</c>, nor to a row of zz.</summary>
+    private static List<string> Kept(byte[] text)
+    {
+        var kept = new List<string>();
+        bool touched = false;
+        foreach (string line in Encoding.Latin1.GetString(text).Split('\n'))
+        {
+            bool between = line.Trim().Length == 0 || line.TrimStart()[0] == '#';
+            bool continues = !between && char.IsWhiteSpace(line[0]) && line[0] < 128;
+            if (!between && !continues)
+            {
+                string name = line.Split([' ', '\t', '\r', '\v', '\f', '='], 2)[0];
+                touched = name is "a" or "zz" or "zz_added";
+            }
+
+            if (between || !touched)
+            {
+                kept.Add(line);
+            }
+        }
+
+        return kept;
+    }
+
     [Fact]
     public void Values_that_refer_to_each_other_end()
     {

@@ -34,7 +34,7 @@ internal static class SupportCheck
         }
     }
 
-    private static bool IsInert(MailConfiguration configuration, ParameterDefinition row, string value)
+    internal static bool IsInert(MailConfiguration configuration, ParameterDefinition row, string value)
     {
         string actual = Canonical(row, row.Kind == ParameterKind.Raw ? value : configuration.Expand(value, row.Name));
         string standard = Canonical(row, row.Kind == ParameterKind.Raw ? row.Default : configuration.Expand(configuration.DefaultOf(row), row.Name));

@@ -30,11 +30,15 @@ internal sealed class PostconfParameters(MailConfiguration configuration, Parame
 
     private IEnumerable<string> AllNames(PostconfOptions options)
     {
-        IEnumerable<string> builtin = ParameterTable.All
-            .Where(row => row.Scope is ParameterScope.Builtin or ParameterScope.Ours
-                || (row.Scope == ParameterScope.Legacy && configuration.IsSet(row.Name)))
-            .Select(row => row.Name);
-        return builtin.Concat(usage.ServiceParameters.Keys).Concat(usage.UserParameters.Keys)
+        // What is not set is not shown with -n, so it need not be looked at.
+        IEnumerable<string> candidates = options.Has('n')
+            ? configuration.Settings.Select(setting => setting.Name).Append("config_directory")
+            : ParameterTable.All
+                .Where(row => row.Scope is ParameterScope.Builtin or ParameterScope.Ours
+                    || (row.Scope == ParameterScope.Legacy && configuration.IsSet(row.Name)))
+                .Select(row => row.Name)
+                .Concat(usage.ServiceParameters.Keys).Concat(usage.UserParameters.Keys);
+        return candidates
             .Distinct()
             .Where(name => Selected(name, options) is not null)
             .Order(StringComparer.Ordinal);

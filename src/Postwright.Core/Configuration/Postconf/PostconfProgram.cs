@@ -20,7 +20,8 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 {
     private const string DefaultDirectory = "/etc/postfix";
 
-    private readonly HostFacts _host = (host ?? HostFacts.OfThisMachine()) with { ProcessName = "postconf" };
+    // Asking for the interfaces takes longer than all the rest of postconf -n, which needs none.
+    private readonly Lazy<HostFacts> _host = new(() => (host ?? HostFacts.OfThisMachine()) with { ProcessName = "postconf" });
     private bool _quiet;
 
     /// <summary>Runs one command line; the exit code.</summary>
