@@ -54,7 +54,8 @@ dead_rounds() {
         : >"$work/dead.$kind"
         for round in $(seq "$pairs"); do
             for shift in $(seq 0 $((${#names[@]} - 1))); do
-                name=${names[$(((round + shift) % ${#names[@]}))]}
+                # Another one first each round, and backwards every other, so that none always follows the same one.
+                name=${names[$(((round + ${#names[@]} + (round % 2 ? shift : -shift)) % ${#names[@]}))]}
                 rate[$name]=$(dead_load "$name" "$kind" "$count") || return 1
             done
             for name in "${names[@]}"; do echo "${rate[$name]}"; done | paste -s -d ' ' >>"$work/dead.$kind"
@@ -88,6 +89,9 @@ row_dead() {
             "$(column "$work/dead.$kind" 1)" "$(column "$work/dead.$kind" 3)" "$(column "$work/dead.$kind" 5)" "$(column "$work/dead.$kind" 7)" "$(dead_rates "$kind")"
         printf 'dead      %-8s over clean, median of pairs: control %.3f; CPU per message: control %.3f, refused %.3f, silent %.3f\n' "$kind" \
             "$(pair_median "$kind" 3)" "$(pair_median "$kind" 4)" "$(pair_median "$kind" 6)" "$(pair_median "$kind" 8)"
+        if holds "$(pair_median "$kind" 3) < $dead_bound || $(pair_median "$kind" 3) > 2 - $dead_bound"; then
+            echo "dead      WARNING: the control is off by more than the bound: this run is too noisy to judge $kind"
+        fi
         number=5
         for name in refused silent; do
             share=$(pair_median "$kind" "$number")
