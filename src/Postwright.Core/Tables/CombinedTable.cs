@@ -108,6 +108,13 @@ internal sealed class RandomTable(string name, IReadOnlyList<string> values, ICh
 
                 values[i] = value;
             }
+
+            if (opener.ValueOf(values[i], out string? reason) is not { } content)
+            {
+                return opener.Unavailable(name, reason!);
+            }
+
+            values[i] = content;
         }
 
         return new RandomTable(name, values, opener.Chance);

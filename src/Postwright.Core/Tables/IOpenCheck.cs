@@ -10,6 +10,9 @@ internal interface IOpenCheck
 /// <summary>A table whose entries can be listed (<c>postmap -s</c>).</summary>
 internal interface IListable
 {
+    /// <summary>False for a kind that Postfix cannot list.</summary>
+    bool CanList => true;
+
     /// <summary>Gives every entry to <paramref name="entry"/>; null, or why that ended early.</summary>
     string? List(Action<string, string> entry);
 }

@@ -26,14 +26,22 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
         new(_entries.TryGetValue(fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound);
 
     /// <summary>Reads the part after <c>inline:</c>; null and a reason when it is malformed.</summary>
-    public static MemoryTable? ParseInline(string name, string text, bool fold, out string? error)
+    public static MemoryTable? ParseInline(string name, string text, TableUse use, out string? error)
     {
-        const string Need = "need \"inline:{name=value...}\"";
+        bool files = (use & TableUse.ValuesAreFiles) != 0;
+        bool fold = (use & TableUse.Fold) != 0;
+        string need = $"need \"inline:{{name={(files ? "filename" : "value")}...}}\"";
         error = null;
+        if ((use & TableUse.AnyBytes) == 0 && TableText.HasStrayBytes(text))
+        {
+            error = $"bad UTF-8 syntax: \"{name}\"; {need}";
+            return null;
+        }
+
         string? inside = text.StartsWith('{') ? BraceList.Unwrap(text, out error) : null;
         if (inside is null)
         {
-            error = $"bad syntax: \"{name}\"; {Need}";
+            error = $"bad syntax: \"{name}\"; {need}";
             return null;
         }
 
@@ -43,16 +51,23 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
             string? item = raw.StartsWith('{') ? BraceList.Unwrap(raw, out error) : raw;
             if (item is null || BraceList.NameValue(item, out error) is not { } pair)
             {
-                error = $"{error}: \"{name}\"; {Need}";
+                error = $"{error}: \"{name}\"; {need}";
                 return null;
             }
 
-            entries[fold ? TableText.Fold(pair.Name) : pair.Name] = pair.Value;
+            string? value = files ? FileValues.Encode(pair.Value, out error) : pair.Value;
+            if (value is null)
+            {
+                error = $"{error}: \"{name}\"; {need}";
+                return null;
+            }
+
+            entries[fold ? TableText.Fold(pair.Name) : pair.Name] = value;
         }
 
         if (entries.Count == 0)
         {
-            error = $"bad syntax: \"{name}\"; {Need}";
+            error = $"bad syntax: \"{name}\"; {need}";
             return null;
         }
 

@@ -59,3 +59,50 @@ internal sealed class UnavailableTable(string name, string reason, Logging.MailL
         return new(LookupResult.TemporaryError(text));
     }
 }
+
+/// <summary><c>internal:</c>: a table that lives in one process, and is empty in each that opens it.</summary>
+internal sealed class InternalTable(string name) : ILookupTable, IListable
+{
+    public string Name { get; } = name;
+
+    public bool MatchesWholeKeysOnly => false;
+
+    public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) => new(LookupResult.NotFound);
+
+    public string? List(Action<string, string> entry) => null;
+}
+
+/// <summary><c>debug:type:name</c>: the table behind it, with a log line for each lookup.</summary>
+internal sealed class DebugTable(string name, ILookupTable table, Logging.MailLog log) : ILookupTable, IOpenCheck, IListable, IDisposable
+{
+    public string Name { get; } = name;
+
+    public bool MatchesWholeKeysOnly => table.MatchesWholeKeysOnly;
+
+    public bool CanList => table is IListable { CanList: true };
+
+    public static ILookupTable Open(TableOpener opener, string name, string rest) =>
+        opener.Open(rest) is var table && table is UnavailableTable ? table : new DebugTable(name, table, opener.Log);
+
+    public string? CheckOpen() => (table as IOpenCheck)?.CheckOpen();
+
+    public async ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
+    {
+        LookupResult result = await table.LookupAsync(key, cancellationToken);
+        log.Info($"{table.Name} lookup: \"{key}\" = \"{(result.Status switch
+        {
+            LookupStatus.Found => result.Value,
+            LookupStatus.NotFound => "not_found",
+            _ => "error",
+        })}\"");
+        return result;
+    }
+
+    public string? List(Action<string, string> entry) => ((IListable)table).List((key, value) =>
+    {
+        log.Info($"{table.Name} sequence: \"{key}\" = \"{value}\"");
+        entry(key, value);
+    });
+
+    public void Dispose() => (table as IDisposable)?.Dispose();
+}

@@ -25,6 +25,9 @@ internal enum TableUse
     /// <summary>Values in a source are names of files, whose content in base64 is the value (<c>postmap -F</c>).</summary>
     ValuesAreFiles = 8,
 
+    /// <summary>What is not UTF-8 is as good as anything (<c>postmap -u</c>).</summary>
+    AnyBytes = 16,
+
     /// <summary>What daemons do.</summary>
     Daemon = Fold | TryWithoutNul | TryWithNul,
 }
@@ -38,12 +41,16 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
         ["btree"] = (opener, name, rest) => new IndexedTable(IndexKind.Btree, name, rest, opener),
+        ["cdb"] = (opener, name, rest) => new IndexedTable(IndexKind.Cdb, name, rest, opener),
         ["cidr"] = CidrTable.Open,
+        ["debug"] = DebugTable.Open,
         ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Folds),
         ["fail"] = (_, name, _) => new FailTable(name),
         ["hash"] = (opener, name, rest) => new IndexedTable(IndexKind.Hash, name, rest, opener),
         ["inline"] = (opener, name, rest) =>
-            MemoryTable.ParseInline(name, rest, opener.Folds, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
+            MemoryTable.ParseInline(name, rest, opener.Use, out string? error) as ILookupTable ?? opener.Unavailable(name, error!),
+        ["internal"] = (_, name, _) => new InternalTable(name),
+        ["lmdb"] = (opener, name, rest) => new IndexedTable(IndexKind.Lmdb, name, rest, opener),
         ["static"] = (opener, name, rest) => opener.OpenStatic(name, rest),
         ["pcre"] = (opener, name, rest) => PatternTable.Open(new PcreEngine(), opener, name, rest),
         ["pipemap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: false),
@@ -58,7 +65,7 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     /// <summary>Postfix's types that are none of ours: whoever names one is told what there is.</summary>
     private static readonly string[] NotYet =
     [
-        "cdb", "dbm", "internal", "lmdb", "nis", "nisplus", "sdbm",
+        "nis", "nisplus",
     ];
 
     public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys.Concat(RemoteTypes.Names).Order(StringComparer.Ordinal)];
@@ -77,6 +84,16 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
     public bool AllowsSubstitution => allowsSubstitution;
 
     public bool Folds => (use & TableUse.Fold) != 0;
+
+    /// <summary>True if values in a source are names of files.</summary>
+    public bool ValuesAreFiles => (use & TableUse.ValuesAreFiles) != 0;
+
+    /// <summary>The value that <paramref name="text"/> in a source stands for: itself, or what its files hold; null and a reason when they cannot be read.</summary>
+    public string? ValueOf(string text, out string? error)
+    {
+        error = null;
+        return ValuesAreFiles ? FileValues.Encode(text, out error) : text;
+    }
 
     /// <summary>Opens <paramref name="name"/>; never throws.</summary>
     public ILookupTable Open(string name)
@@ -105,12 +122,14 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
 
     private ILookupTable OpenStatic(string name, string rest)
     {
-        if (!rest.StartsWith('{'))
+        string? error = null;
+        string? value = rest.StartsWith('{') ? BraceList.Unwrap(rest, out error) : rest;
+        if (value is null)
         {
-            return new StaticTable(name, rest);
+            return Unavailable(name, $"bad static:name syntax: {error}");
         }
 
-        string? value = BraceList.Unwrap(rest, out string? error);
-        return value is null ? Unavailable(name, $"bad static:name syntax: {error}") : new StaticTable(name, value);
+        value = ValueOf(value, out error);
+        return value is null ? Unavailable(name, error!) : new StaticTable(name, value);
     }
 }

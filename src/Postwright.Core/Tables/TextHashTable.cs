@@ -17,8 +17,14 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (SourceEntry entry in SourceEntries.Read(Path, lines, " -- ignoring this line", utf8: true, warn))
         {
+            if (opener.ValueOf(entry.Value, out string? error) is not { } value)
+            {
+                warn($"{Path}, line {entry.Line}: {error}: skipping this entry");
+                continue;
+            }
+
             string key = _fold ? TableText.Fold(entry.Key) : entry.Key;
-            if (!entries.TryAdd(key, entry.Value))
+            if (!entries.TryAdd(key, value))
             {
                 warn($"{Path}, line {entry.Line}: duplicate entry: \"{entry.Key}\"");
             }

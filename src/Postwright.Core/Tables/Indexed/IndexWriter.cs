@@ -25,6 +25,7 @@ internal enum DuplicateRule
 internal sealed class IndexWriter : IDisposable
 {
     private readonly IndexKind _kind;
+    private readonly string _source;
     private readonly string _path;
     private readonly long _size;
     private readonly TableUse _use;
@@ -40,12 +41,16 @@ internal sealed class IndexWriter : IDisposable
     {
         _kind = kind;
         _size = size;
+        _source = source;
         _path = source + kind.Suffix;
         _target = _path;
         _use = use;
         _duplicates = duplicates;
         _warn = warn;
     }
+
+    /// <summary>The table's name, with its type.</summary>
+    public string Name => $"{_kind.Type}:{_source}";
 
     /// <summary>Begins to build the table anew; null and the reason when that cannot be done.</summary>
     /// <param name="kind">The kind of file.</param>
@@ -69,7 +74,7 @@ internal sealed class IndexWriter : IDisposable
         IndexKind kind, string source, long size, uint mode, bool create, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
     {
         var writer = new IndexWriter(kind, source, size, use, duplicates, warn);
-        error = writer.Lock(mustExist: !create);
+        error = kind.CannotUpdate ?? writer.Lock(mustExist: !create && !kind.DeletionCreates);
         if (error is null && writer._lock is null)
         {
             error = writer.StartBuild(mode);
@@ -91,14 +96,14 @@ internal sealed class IndexWriter : IDisposable
 
     private string? Put(string key, string value, DuplicateRule duplicates)
     {
-        bool nul = (_use & TableUse.TryWithNul) != 0 || (_use & TableUse.TryWithoutNul) == 0;
+        bool nul = (_use & TableUse.TryWithNul) != 0 || ((_use & TableUse.TryWithoutNul) == 0 && _kind.WritesNul);
         bool? stored = _store!.Put(Bytes(key, nul), Bytes(value, nul), duplicates == DuplicateRule.Replace, out string? error);
         if (stored is false && duplicates == DuplicateRule.Warn)
         {
-            _warn($"{_path}: duplicate entry: \"{key}\"");
+            _warn($"{_kind.NameOfDuplicates(_source)}: duplicate entry: \"{key}\"");
         }
 
-        return error is null ? null : $"write error: {error}";
+        return error is null ? null : _kind.Failure(_source, error);
     }
 
     /// <summary>Removes an entry; null or what went wrong.</summary>
@@ -115,13 +120,14 @@ internal sealed class IndexWriter : IDisposable
             }
 
             byte[] bytes = Bytes(folded, nul);
-            if (bytes.Length > 0 && _store!.Delete(bytes, out string? error) is { } done)
+            string? error = null;
+            if (bytes.Length > 0 && _store!.Delete(bytes, out error) is { } done)
             {
                 deleted = done;
             }
             else if (bytes.Length > 0)
             {
-                return "delete error";
+                return _kind.Failure(_source, error ?? "delete error");
             }
         }
 
@@ -278,12 +284,13 @@ internal sealed class IndexWriter : IDisposable
     {
         // No library is given a file whose first page does not hold.
         IndexReader reader = _kind.MakeReader(new IndexFile(_lock!));
-        return reader.ReadMeta() ? OpenStore(_path, anew: false) : $"open database {_path}: Invalid argument";
+        return reader.ReadMeta() ? OpenStore(_path, anew: false) : _kind.NotOfThisKind(_path);
     }
 
     private string? OpenStore(string path, bool anew)
     {
-        _store = _kind.OpenStore(path, anew, _size, out string? error);
+        long length = FileStamp.TryGet(path, out FileStamp stamp, out _) ? (long)stamp.Size : 0;
+        _store = _kind.OpenStore(path, anew, length, _size, out string? error);
         return error?.Replace(path, _path, StringComparison.Ordinal);
     }
 }

@@ -56,6 +56,8 @@ internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkT
 
     public bool MatchesWholeKeysOnly => false;
 
+    public bool CanList => _kind.CanList;
+
     public bool Folds => (_use & TableUse.Fold) != 0;
 
     public string? CheckOpen()
@@ -70,7 +72,7 @@ internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkT
 
             try
             {
-                return _reader!.ReadMeta() ? null : $"open database {_path}: Invalid argument";
+                return _reader!.ReadMeta() ? null : _kind.NotOfThisKind(_path);
             }
             finally
             {

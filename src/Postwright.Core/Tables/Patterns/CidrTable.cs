@@ -109,7 +109,7 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
         return LookupResult.NotFound;
     }
 
-    private static string? ParseRule(string text, bool isIf, out Rule rule)
+    private string? ParseRule(string text, bool isIf, out Rule rule)
     {
         rule = default;
         bool match = true;
@@ -135,6 +135,17 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
         if (!AddressPattern.TryParse(pattern, out AddressPattern parsed, out string error))
         {
             return error;
+        }
+
+        if (!isIf)
+        {
+            string? value = opener.ValueOf(result, out string? problem);
+            if (value is null)
+            {
+                return problem;
+            }
+
+            result = value;
         }
 
         rule = new Rule(parsed, match, isIf ? null : result, 0);

@@ -11,6 +11,7 @@ namespace Postwright.Core.Tables.Patterns;
 internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
 {
     private readonly IPatternEngine _engine;
+    private readonly TableOpener _opener;
     private readonly bool _substitutes;
     private readonly MailLog _log;
 
@@ -18,6 +19,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         : base(name, path, opener.Log, opener.Time)
     {
         _engine = engine;
+        _opener = opener;
         _substitutes = opener.AllowsSubstitution;
         _log = opener.Log;
     }
@@ -200,7 +202,13 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             warn($"{where}no replacement text: using empty string");
         }
 
-        Replacement? result = Replacement.Parse(text, where, warn);
+        if (_opener.ValueOf(text, out string? problem) is not { } value)
+        {
+            warn($"{where}{problem}: skipping this rule");
+            return null;
+        }
+
+        Replacement? result = Replacement.Parse(value, where, warn);
         if (result is { HighestGroup: > 0 } && !match)
         {
             warn($"{where}$number found in negative match replacement text: skipping this rule");

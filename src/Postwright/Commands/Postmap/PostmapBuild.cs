@@ -71,18 +71,18 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
                 value = encoded;
             }
 
-            Check(table, writer.Put(entry.Key, value));
+            Check(writer.Put(entry.Key, value));
         }
 
-        AddSignatures(table, writer);
-        Check(table, writer.Finish());
+        AddSignatures(writer);
+        Check(writer.Finish() is { } unfinished ? $"table {table}: {unfinished}" : null);
     }
 
-    private static void Check(string table, string? error)
+    private static void Check(string? error)
     {
         if (error is not null)
         {
-            throw new PostmapFailure($"table {table}: {error}");
+            throw new PostmapFailure(error);
         }
     }
 
@@ -95,13 +95,13 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
     }
 
     /// <summary>What sendmail and NIS want to find in an alias database.</summary>
-    private void AddSignatures(string table, IndexWriter writer)
+    private void AddSignatures(IndexWriter writer)
     {
         if (options.IsAlias)
         {
-            Check(table, writer.PutVerbatim("@", "@"));
-            Check(table, writer.PutVerbatim("YP_LAST_MODIFIED", TimeProvider.System.GetUtcNow().ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture)));
-            Check(table, writer.PutVerbatim("YP_MASTER_NAME", configuration.GetString("myhostname")));
+            Check(writer.PutVerbatim("@", "@"));
+            Check(writer.PutVerbatim("YP_LAST_MODIFIED", TimeProvider.System.GetUtcNow().ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture)));
+            Check(writer.PutVerbatim("YP_MASTER_NAME", configuration.GetString("myhostname")));
         }
     }
 

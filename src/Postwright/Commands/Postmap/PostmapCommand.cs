@@ -142,24 +142,27 @@ internal sealed class PostmapCommand
         {
             foreach (string name in tables)
             {
-                open.Add(OpenForDeletion(name));
+                if (OpenForDeletion(name) is { } writer)
+                {
+                    open.Add(writer);
+                }
             }
 
             if (key == "-")
             {
                 using Stream input = Console.OpenStandardInput();
-                PostmapKeys.Lines(input, one => any |= DeleteOne(tables, open, TableText.Decode(one)), static () => { });
+                PostmapKeys.Lines(input, one => any |= DeleteOne(open, TableText.Decode(one)), static () => { });
             }
             else
             {
-                any = DeleteOne(tables, open, key);
+                any = DeleteOne(open, key);
             }
 
-            for (int i = 0; i < tables.Length; i++)
+            foreach (IndexWriter writer in open)
             {
-                if (open[i].Finish() is { } error)
+                if (writer.Finish() is { } error)
                 {
-                    throw new PostmapFailure($"table {tables[i]}: {error}");
+                    throw new PostmapFailure($"table {writer.Name}: {error}");
                 }
             }
         }
@@ -171,23 +174,29 @@ internal sealed class PostmapCommand
         return any ? 0 : 1;
     }
 
-    private static bool DeleteOne(string[] tables, List<IndexWriter> open, string key)
+    private static bool DeleteOne(List<IndexWriter> tables, string key)
     {
         bool any = false;
-        for (int i = 0; i < tables.Length; i++)
+        foreach (IndexWriter table in tables)
         {
-            string? error = open[i].Delete(key, out bool deleted);
-            any |= error is null ? deleted : throw new PostmapFailure($"table {tables[i]}: {error}");
+            string? error = table.Delete(key, out bool deleted);
+            any |= error is null ? deleted : throw new PostmapFailure(error);
         }
 
         return any;
     }
 
-    private IndexWriter OpenForDeletion(string name)
+    /// <summary>Opens a table to remove entries; null for one that is always empty.</summary>
+    private IndexWriter? OpenForDeletion(string name)
     {
         (string type, string path) = Split(name);
         if (IndexKind.Of(type) is not { } kind)
         {
+            if (type == "internal")
+            {
+                return null;
+            }
+
             if (!TableOpener.SupportedTypes.Contains(type))
             {
                 Open(name);
@@ -203,7 +212,7 @@ internal sealed class PostmapCommand
     private void List(string name)
     {
         ILookupTable opened = Open(name);
-        if (opened is not IListable table)
+        if (opened is not IListable { CanList: true } table)
         {
             throw new PostmapFailure($"table {NameInMessages(opened)}: sequence operation is not supported");
         }

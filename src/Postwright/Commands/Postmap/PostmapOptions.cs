@@ -63,6 +63,7 @@ internal sealed class PostmapOptions
     /// <exception cref="PostmapFailure">The command line is wrong.</exception>
     public void Parse(string[] arguments)
     {
+        arguments = RawArguments.Of(arguments);
         int index = 0;
         for (; index < arguments.Length && arguments[index] is { Length: > 1 } word && word[0] == '-'; index++)
         {
@@ -102,7 +103,7 @@ internal sealed class PostmapOptions
     /// <summary>Ends the command when options do not go together.</summary>
     public void Check(Action<string> warn)
     {
-        if ((BodyKeys || HeaderKeys || MimeKeys || _forceUtf8) && QueryKey != "-")
+        if ((BodyKeys || HeaderKeys || MimeKeys) && QueryKey != "-")
         {
             throw new PostmapFailure("specify -b -h or -m only with \"-q -\"");
         }
@@ -163,6 +164,7 @@ internal sealed class PostmapOptions
                 break;
             case 'u':
                 _noUtf8 = true;
+                Use |= TableUse.AnyBytes;
                 break;
             case 'v':
                 Verbose = true;
