@@ -63,7 +63,8 @@ internal readonly struct AddressPattern
 
         for (int i = 0; i < 4; i++)
         {
-            if (parts[i].Length is 0 or > 3 || parts[i].AsSpan().ContainsAnyExceptInRange('0', '9') || !byte.TryParse(parts[i], out bytes[i]))
+            // As inet_pton has it: no leading zeros, which others take for octal.
+            if (parts[i].Length is 0 or > 3 || (parts[i].Length > 1 && parts[i][0] == '0') || parts[i].AsSpan().ContainsAnyExceptInRange('0', '9') || !byte.TryParse(parts[i], out bytes[i]))
             {
                 return null;
             }

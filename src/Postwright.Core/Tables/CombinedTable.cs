@@ -6,7 +6,7 @@ namespace Postwright.Core.Tables;
 // unionmap: the values of all that have one, joined by commas. An error in any of them is the answer.
 
 /// <summary><c>pipemap:{a, b}</c> and <c>unionmap:{a, b}</c>.</summary>
-internal sealed class CombinedTable : ILookupTable, IDisposable
+internal sealed class CombinedTable : ILookupTable, IOpenCheck, IDisposable
 {
     private readonly ILookupTable[] _parts;
     private readonly bool _union;
@@ -24,6 +24,8 @@ internal sealed class CombinedTable : ILookupTable, IDisposable
     public bool MatchesWholeKeysOnly { get; }
 
     public bool IsRemote => _parts.Any(part => part.IsRemote);
+
+    public string? CheckOpen() => _parts.Select(part => (part as IOpenCheck)?.CheckOpen()).FirstOrDefault(reason => reason is not null);
 
     public static ILookupTable Open(TableOpener opener, string name, string rest, bool union)
     {
@@ -98,17 +100,6 @@ internal sealed class RandomTable(string name, IReadOnlyList<string> values, ICh
 
         for (int i = 0; i < values.Count; i++)
         {
-            if (values[i].StartsWith('{'))
-            {
-                string? value = BraceList.Unwrap(values[i], out string? error);
-                if (value is null)
-                {
-                    return opener.Unavailable(name, $"bad syntax in \"{name}\": {error}");
-                }
-
-                values[i] = value;
-            }
-
             if (opener.ValueOf(values[i], out string? reason) is not { } content)
             {
                 return opener.Unavailable(name, reason!);

@@ -13,6 +13,6 @@ internal interface IListable
     /// <summary>False for a kind that Postfix cannot list.</summary>
     bool CanList => true;
 
-    /// <summary>Gives every entry to <paramref name="entry"/>; null, or why that ended early.</summary>
+    /// <summary>Gives every entry to <paramref name="entry"/>; null, or why that ended early (empty when there is no more to say).</summary>
     string? List(Action<string, string> entry);
 }

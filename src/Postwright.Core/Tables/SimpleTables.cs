@@ -13,7 +13,7 @@ internal sealed class StaticTable(string name, string value) : ILookupTable
 }
 
 /// <summary><c>fail:text</c>: every lookup is a temporary error; for tests of what depends on tables.</summary>
-internal sealed class FailTable(string name) : ILookupTable
+internal sealed class FailTable(string name) : ILookupTable, IListable
 {
     public string Name { get; } = name;
 
@@ -21,6 +21,8 @@ internal sealed class FailTable(string name) : ILookupTable
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
         new(LookupResult.TemporaryError($"{Name}: table lookup problem"));
+
+    public string? List(Action<string, string> entry) => "";
 }
 
 /// <summary><c>environ:</c>: the process's environment; folding makes only lower-case names visible, as in Postfix.</summary>

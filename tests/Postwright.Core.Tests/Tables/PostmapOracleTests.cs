@@ -83,6 +83,77 @@ public sealed class PostmapOracleTests
         [1.2.3.9] br
         """;
 
+    private const string Mime = """
+        From: a
+        Content-Type: multipart/mixed;
+        	boundary="bb"
+        X: y
+
+        preamble
+        P: q
+        --bb
+        Content-Type: text/plain
+        A: b
+
+        text
+        Fake: header
+        --bb
+        Content-Type: message/rfc822
+        C: d
+
+        From: nested
+        E: f
+
+        nbody
+        --bb
+        Content-Type: message/partial
+        G: h
+
+        From: partial
+        I: j
+
+        pbody
+        --bb
+        Content-Type: message/external-body
+        K: l
+
+        From: ext
+        M: n
+
+        ebody
+        --bb
+        no header
+        --bb
+
+        N: o
+        --bb
+        Content-Type: message/delivery-status
+
+        Status: 5
+
+        Final: x
+        --bb
+        Content-Type: multipart/digest; boundary=cc
+
+        pre
+        --cc
+        Q: r
+
+        From: digest
+        S: t
+
+        dbody
+        --cc--
+        post
+        T: u
+        --bb--
+        epilogue
+        V: w
+        --bb
+        W: z
+
+        """;
+
     private static List<(string Line, string Input)> CommandLines
     {
         get
@@ -102,7 +173,7 @@ public sealed class PostmapOracleTests
                 ("@postalias hash:al; @postalias -i hash:al; @postalias -s al | grep -v YP_", "root: changed\nx: y\n"),
                 ("@postalias -r hash:al; @postalias -i -r hash:al; @postalias -s al | grep -v YP_", "root: changed\nx: y\n"),
             };
-            foreach (string line in Plain)
+            foreach (string line in Plain.Concat(File.ReadLines(Path.Combine(TestPrograms.ProjectRoot, "tests/Postwright.Core.Tests/Tables/postmap-command-lines.txt"))))
             {
                 lines.Add((line, ""));
             }
@@ -213,7 +284,7 @@ public sealed class PostmapOracleTests
         Assert.Equal((0, "jim\n", ""), bench.Run(Ours("postalias"), "", "-q", "root", "btree:two"));
     }
 
-    private static string Ours(string command)
+    internal static string Ours(string command)
     {
         string path = TestPrograms.PathOf(command);
         Assert.SkipUnless(File.Exists(path), "the programs are not built");
@@ -228,7 +299,7 @@ public sealed class PostmapOracleTests
         var differences = new System.Collections.Concurrent.ConcurrentQueue<string>();
 
         // Several at a time: a program of Postfix that ends with an error sleeps for a second first.
-        Parallel.ForEach(commands, new ParallelOptions { MaxDegreeOfParallelism = 8 }, command =>
+        Parallel.ForEach(commands, new ParallelOptions { MaxDegreeOfParallelism = 16 }, command =>
         {
             string expected = Run("/usr/sbin", command.Line, command.Input);
             string actual = Run(ours, command.Line, command.Input);
@@ -254,8 +325,50 @@ public sealed class PostmapOracleTests
         bench.Write("big", string.Concat(Enumerable.Range(1, 300).Select(i => $"k{i} v{i}\n")));
         File.SetUnixFileMode(bench["big"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
         File.SetUnixFileMode(bench.Directory, (UnixFileMode)0x1ed);
-        string command = line.Replace("@", programs + "/", StringComparison.Ordinal);
-        (int _, string output, string error) = bench.Run("/bin/sh", input, "-c", $"{command}\necho status $?; stat -c '%A %U %G %n' * | sort -k4");
-        return $"{output}\n{error}";
+        Fixtures(bench);
+        string newaliases = programs == "/usr/sbin" ? "/usr/bin/newaliases" : programs + "/newaliases";
+        string command = line.Replace("@newaliases", newaliases, StringComparison.Ordinal).Replace("@", programs + "/", StringComparison.Ordinal);
+        (int _, string output, string error) = bench.Run("/bin/bash", input, "-c", $"{command}\necho status $?; stat -c '%A %U %G %n' * | sort -k4");
+        return $"{output}\n{error}".Replace(bench.Directory, "", StringComparison.Ordinal);
+    }
+
+    /// <summary>Messages and sources for the command lines that stand in a file of their own.</summary>
+    private static void Fixtures(TableBench bench)
+    {
+        bench.Write("wide", string.Concat(Enumerable.Range(1, 200).Select(i => $"k{i} {new string('x', i * 37 % 9000)}{i}\n")));
+        bench.Write("msg", "From: a\nSubject: multi\n\tline\nTo: b\n\nbody1\n\nbody2\n");
+        bench.Write("msg2", "From: a\nnot header\nX: y\n\nbody\n");
+        bench.Write("mm", Mime);
+        bench.Write("f1", "hello");
+        bench.Write("f2", "two\n");
+        bench.Write("fsrc", "a f1, f2\nb nosuch\nc f1\n");
+        bench.Write("fsrc2", "a f1\nb nosuch\nc /etc\n");
+        bench.Write("f64", "a !!!notb64\nb aGk=\nc aGkK\nd /w==\n");
+        File.WriteAllBytes(bench["uu"], [(byte)'a', (byte)' ', 0xff, 10, (byte)'b', (byte)' ', (byte)'c', 10]);
+        string[] odd =
+        [
+            "a\u0001b: x\nX: y\n",
+            "Content-Type: (c) Multipart / mixed ; foo=\"x\\\"y\" ; BOUNDARY = \"b b\" ; x\n\n--b bqq\nI: j\n\nbody\n--b b--zz\nepi: x\n",
+            "Content-Type: multipart/mixed; boundary=\"aa\"; boundary=bb\n\n--aa\nI: 1\n\nx\n--bb\nI: 2\n\ny\n--aa",
+            "Content-Type: multipart/mixed\n\n--\nI: 1\n\nx\n",
+            "A: b\n--aa\nI: 1\n\nx\n",
+            "Content-Type: multipart/mixed; boundary=aa\n--aa\nI: 1\n\nx\n",
+            ": x\n\n",
+            " x\nA: b\n\n",
+            "A: b\r\nC: d\r\n\r\nbody\r\n",
+        ];
+        for (int i = 0; i < odd.Length; i++)
+        {
+            bench.Write($"odd{i + 2}", odd[i]);
+        }
+
+        bench.Write("nest", string.Concat(Enumerable.Range(0, 110).Select(i => $"Content-Type: multipart/mixed; boundary=b{i}x\n\n--b{i}x\n")) + "Deep: h\n\ndeep body\n");
+        bench.Write("longh", "X: y\n" + string.Concat(Enumerable.Repeat(" " + new string('h', 1000) + "\n", 150)) + "To: z\n\nb\n");
+
+        // Postfix reads a file again and again that may still be being written.
+        foreach (string file in Directory.GetFiles(bench.Directory))
+        {
+            File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddHours(-1));
+        }
     }
 }

@@ -36,7 +36,6 @@ internal sealed record IndexKind(string Type, string Suffix, IndexLock Lock, Fun
     public static readonly IndexKind Lmdb = new("lmdb", ".lmdb", IndexLock.Record, static file => new LmdbReader(file),
         static (path, anew, length, size, out error) => LibLmdb.Open(path, anew, length, size, out error))
     {
-        WritesNul = false,
         DeletionCreates = true,
         NameHasSuffix = false,
     };
@@ -82,6 +81,15 @@ internal sealed record IndexKind(string Type, string Suffix, IndexLock Lock, Fun
         "cdb" => $"dict_cdbq_open: unable to init {path}: Protocol error",
         _ => $"open database {path}: Invalid argument",
     };
+
+    /// <summary>The warning about a source that is newer than its file; null when there is nothing to warn of.</summary>
+    public static string? NewerSource(string source, string path, FileStamp stamp, TimeProvider time)
+    {
+        // Not of a source that was written just now: somebody is about to run postmap.
+        bool newer = FileStamp.TryGet(source, out FileStamp its, out _) && its.Seconds > stamp.Seconds
+            && its.Seconds < time.GetUtcNow().ToUnixTimeSeconds() - 100;
+        return newer ? $"database {path} is older than source file {source}" : null;
+    }
 
     /// <summary>Waits for the writer's lock of an open file.</summary>
     public void LockForWriting(SafeFileHandle file)

@@ -16,6 +16,18 @@ internal enum DuplicateRule
     Replace,
 }
 
+/// <summary>What to write.</summary>
+/// <param name="Kind">The kind of file.</param>
+/// <param name="Source">The path without suffix.</param>
+/// <param name="Size">How long the source is; some kinds must know beforehand how much comes.</param>
+/// <param name="Mode">The mode of a file that is not there yet.</param>
+/// <param name="Use">Folding and NULs.</param>
+/// <param name="Duplicates">What to do with equal keys.</param>
+/// <param name="Warn">Takes warnings.</param>
+/// <param name="Time">Says how old a source is.</param>
+internal sealed record IndexWork(
+    IndexKind Kind, string Source, long Size, uint Mode, TableUse Use, DuplicateRule Duplicates, Action<string> Warn, TimeProvider Time);
+
 // Writing an indexed file. A build goes to a new file beside the old one, is synced and renamed over it, so that readers see the
 // old table or the new one and a crash leaves the old one; owner and mode of an existing file are kept. Where the directory
 // is not ours to write but the file is, it is rewritten in place, as Postfix does. Updates and deletions are in place.
@@ -24,12 +36,11 @@ internal enum DuplicateRule
 /// <summary>Writes one indexed file.</summary>
 internal sealed class IndexWriter : IDisposable
 {
+    private readonly IndexWork _work;
     private readonly IndexKind _kind;
     private readonly string _source;
     private readonly string _path;
-    private readonly long _size;
     private readonly TableUse _use;
-    private readonly DuplicateRule _duplicates;
     private readonly Action<string> _warn;
     private SafeFileHandle? _lock;
     private IIndexStore? _store;
@@ -37,47 +48,36 @@ internal sealed class IndexWriter : IDisposable
     private int _descriptor = -1;
     private string _target;
 
-    private IndexWriter(IndexKind kind, string source, long size, TableUse use, DuplicateRule duplicates, Action<string> warn)
+    private IndexWriter(IndexWork work)
     {
-        _kind = kind;
-        _size = size;
-        _source = source;
-        _path = source + kind.Suffix;
+        _work = work;
+        _kind = work.Kind;
+        _source = work.Source;
+        _path = _source + _kind.Suffix;
         _target = _path;
-        _use = use;
-        _duplicates = duplicates;
-        _warn = warn;
+        _use = work.Use;
+        _warn = work.Warn;
     }
 
     /// <summary>The table's name, with its type.</summary>
     public string Name => $"{_kind.Type}:{_source}";
 
     /// <summary>Begins to build the table anew; null and the reason when that cannot be done.</summary>
-    /// <param name="kind">The kind of file.</param>
-    /// <param name="source">The path without suffix.</param>
-    /// <param name="size">How long the source is; some kinds must know beforehand how much comes.</param>
-    /// <param name="mode">The mode of a file that is not there yet.</param>
-    /// <param name="use">Folding and NULs.</param>
-    /// <param name="duplicates">What to do with equal keys.</param>
-    /// <param name="warn">Takes warnings.</param>
-    /// <param name="error">The reason.</param>
-    public static IndexWriter? Build(
-        IndexKind kind, string source, long size, uint mode, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    public static IndexWriter? Build(IndexWork work, out string? error)
     {
-        var writer = new IndexWriter(kind, source, size, use, duplicates, warn);
-        error = writer.Lock(mustExist: false) ?? writer.StartBuild(mode);
+        var writer = new IndexWriter(work);
+        error = writer.Lock(mustExist: false) ?? writer.StartBuild(work.Mode);
         return error is null ? writer : Abandon(writer);
     }
 
     /// <summary>Opens the table to add or remove entries; null and the reason when that cannot be done.</summary>
-    public static IndexWriter? Update(
-        IndexKind kind, string source, long size, uint mode, bool create, TableUse use, DuplicateRule duplicates, Action<string> warn, out string? error)
+    public static IndexWriter? Update(IndexWork work, bool create, out string? error)
     {
-        var writer = new IndexWriter(kind, source, size, use, duplicates, warn);
-        error = kind.CannotUpdate ?? writer.Lock(mustExist: !create && !kind.DeletionCreates);
+        var writer = new IndexWriter(work);
+        error = writer._kind.CannotUpdate ?? writer.Lock(mustExist: !create && !writer._kind.DeletionCreates);
         if (error is null && writer._lock is null)
         {
-            error = writer.StartBuild(mode);
+            error = writer.StartBuild(work.Mode);
         }
         else
         {
@@ -89,7 +89,7 @@ internal sealed class IndexWriter : IDisposable
 
     /// <summary>Stores an entry; null or what went wrong.</summary>
     public string? Put(string key, string value) =>
-        Put((_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key, value, _duplicates);
+        Put((_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key, value, _work.Duplicates);
 
     /// <summary>Stores an entry under a key that is not folded, over one that is there.</summary>
     public string? PutVerbatim(string key, string value) => Put(key, value, DuplicateRule.Replace);
@@ -284,13 +284,23 @@ internal sealed class IndexWriter : IDisposable
     {
         // No library is given a file whose first page does not hold.
         IndexReader reader = _kind.MakeReader(new IndexFile(_lock!));
-        return reader.ReadMeta() ? OpenStore(_path, anew: false) : _kind.NotOfThisKind(_path);
+        if (!reader.ReadMeta())
+        {
+            return _kind.NotOfThisKind(_path);
+        }
+
+        if (FileStamp.TryGet(_lock!, out FileStamp stamp) && IndexKind.NewerSource(_source, _path, stamp, _work.Time) is { } warning)
+        {
+            _warn(warning);
+        }
+
+        return OpenStore(_path, anew: false);
     }
 
     private string? OpenStore(string path, bool anew)
     {
         long length = FileStamp.TryGet(path, out FileStamp stamp, out _) ? (long)stamp.Size : 0;
-        _store = _kind.OpenStore(path, anew, length, _size, out string? error);
+        _store = _kind.OpenStore(path, anew, length, _work.Size, out string? error);
         return error?.Replace(path, _path, StringComparison.Ordinal);
     }
 }

@@ -311,18 +311,12 @@ internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkT
         _reader = _kind.MakeReader(_content);
         _metaCounts = false;
         _nul = _use & (TableUse.TryWithNul | TableUse.TryWithoutNul);
-        WarnOfNewerSource();
-        return null;
-    }
-
-    private void WarnOfNewerSource()
-    {
-        // Not of a source that was written just now: somebody is about to run postmap.
-        if (FileStamp.TryGet(_source, out FileStamp source, out _) && source.Seconds > _stamp.Seconds
-            && source.Seconds < _time.GetUtcNow().ToUnixTimeSeconds() - 100)
+        if (IndexKind.NewerSource(_source, _path, _stamp, _time) is { } warning)
         {
-            _log.Warning($"database {_path} is older than source file {_source}");
+            _log.Warning(warning);
         }
+
+        return null;
     }
 
     private bool TakeLock(bool wait)

@@ -275,7 +275,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
 
         if (at >= text.Length)
         {
-            warn($"{where}no closing regexp delimiter \"{delimiter}\": skipping this rule");
+            warn($"{where}no closing regexp delimiter \"{delimiter}\": {(_engine.HasExclusions ? "skipping" : "ignoring")} this rule");
             return null;
         }
 

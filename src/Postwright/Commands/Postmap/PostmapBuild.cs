@@ -22,6 +22,11 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
     public void Run(string table)
     {
         (string type, string path) = PostmapCommand.Split(table);
+        if (type == "proxy")
+        {
+            throw new PostmapFailure("can't create maps via the proxy service");
+        }
+
         string source = options.Incremental ? "stdin" : path;
         byte[] content = options.Incremental ? ReadInput() : ReadSource(path);
         try
@@ -47,10 +52,9 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
                 : $"unsupported dictionary type: {type}. Is the postfix-{type} package installed?");
         }
 
+        var work = new IndexWork(kind, path, content.Length, mode, options.Use, options.Duplicates, log.Warning, TimeProvider.System);
         string? error;
-        using IndexWriter? writer = options.Incremental
-            ? IndexWriter.Update(kind, path, content.Length, mode, create: true, options.Use, options.Duplicates, log.Warning, out error)
-            : IndexWriter.Build(kind, path, content.Length, mode, options.Use, options.Duplicates, log.Warning, out error);
+        using IndexWriter? writer = options.Incremental ? IndexWriter.Update(work, create: true, out error) : IndexWriter.Build(work, out error);
         if (writer is null)
         {
             throw new PostmapFailure(error);

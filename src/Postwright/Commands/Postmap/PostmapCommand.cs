@@ -205,7 +205,8 @@ internal sealed class PostmapCommand
             throw new PostmapFailure($"{name} map requires O_RDONLY access mode");
         }
 
-        return IndexWriter.Update(kind, path, 0, 0x1a4, create: false, _options.Use, _options.Duplicates, _log.Warning, out string? error)
+        var work = new IndexWork(kind, path, 0, 0x1a4, _options.Use, _options.Duplicates, _log.Warning, TimeProvider.System);
+        return IndexWriter.Update(work, create: false, out string? error)
             ?? throw new PostmapFailure(error);
     }
 
@@ -219,7 +220,11 @@ internal sealed class PostmapCommand
 
         if (table.List((key, value) => PrintListed(opened, name, key, value)) is { } error)
         {
-            _log.Warning(error);
+            if (error.Length > 0)
+            {
+                _log.Warning(error);
+            }
+
             throw new PostmapFailure($"table {name}: sequence error: Application error");
         }
     }
