@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 . build/packages.sh
 need_dotnet || exit 1
-need clang gcc zlib1g-dev libc6-dev libpcre2-8-0 libdb5.3 postfix swaks s-nail bsd-mailx msmtp python3 strace iproute2 procps e2fsprogs mount || exit 1
+need clang gcc zlib1g-dev libc6-dev libpcre2-8-0 libdb5.3 liblmdb0 postfix postfix-cdb postfix-lmdb postfix-pcre swaks s-nail bsd-mailx msmtp python3 strace iproute2 procps e2fsprogs mount || exit 1
 # Servers of the lookup tables, started by the tests on loopback, and Postfix's own clients of them for comparison.
 need postgresql mariadb-server slapd redis-server memcached sqlite3 openssl postfix-sqlite postfix-pgsql postfix-mysql postfix-ldap || exit 1
 build/publish.sh || exit 1

@@ -81,6 +81,8 @@ internal sealed class DebugTable(string name, ILookupTable table, Logging.MailLo
 
     public bool MatchesWholeKeysOnly => table.MatchesWholeKeysOnly;
 
+    public bool IsRemote => table.IsRemote;
+
     public bool CanList => table is IListable { CanList: true };
 
     public static ILookupTable Open(TableOpener opener, string name, string rest) =>
