@@ -111,9 +111,8 @@ class Load:
         link.sendall(b"MAIL FROM:<from@example.org>\r\n" + rows + b"DATA\r\n")
         answers = [self._reply(lines) for _ in range(2 + len(message.recipients))]
         if not answers[-1].startswith(b"354"):
-            for answer in answers:
-                if answer[:1] not in b"23":
-                    self._refused(answer)
+            # The first counts: after MAIL was refused, what follows is refused for the want of it.
+            self._refused(next(answer for answer in answers if answer[:1] not in b"23"))
             if answers[-1].startswith(b"503") or answers[-1].startswith(b"554"):
                 link.sendall(b"RSET\r\n")
                 self._reply(lines)

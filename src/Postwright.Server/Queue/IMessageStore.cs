@@ -16,6 +16,11 @@ public enum StoreStatus
     Duplicate,
 }
 
+/// <summary>How much a store can take.</summary>
+/// <param name="FileSystem">Bytes free on its file system; 0 where that cannot be told.</param>
+/// <param name="Kept">Bytes that it keeps for itself, emptied, and writes again.</param>
+public readonly record struct StoreRoom(long FileSystem, long Kept);
+
 /// <summary>One recipient's place in its life.</summary>
 public enum RecipientStatus : byte
 {
@@ -141,8 +146,8 @@ public interface IMessageStore
     /// <summary>A snapshot of the index: everything queued, in order of arrival.</summary>
     IReadOnlyList<QueueEntry> Entries();
 
-    /// <summary>Bytes that new mail may still use where the queue is, as of a moment ago; 0 where that cannot be told.</summary>
-    long FreeBytes();
+    /// <summary>What new mail may still use, as of a moment ago.</summary>
+    StoreRoom Room();
 
     /// <summary>Content for a message on its way in: memory up to spool_inline_limit and inline_memory_limit, else a file.</summary>
     ContentWriter CreateContent();

@@ -17,6 +17,7 @@ public sealed class FullDiskTests
         await using ServerInstance server = await ServerInstance.StartAsync("""
             spool_segment_size = 4194304
             queue_minfree = 0
+            message_size_limit = 1000000
             minimal_backoff_time = 1s
             maximal_backoff_time = 2s
             queue_run_delay = 1s

@@ -18,8 +18,8 @@ public sealed class MemoryStore : IMessageStore
     /// <summary>Makes the store say no to appends.</summary>
     public StoreStatus? AppendAnswer { get; set; }
 
-    /// <summary>What is said to be free.</summary>
-    public long Free { get; set; } = 1L << 40;
+    /// <summary>What is said to be free: a terabyte.</summary>
+    public StoreRoom Free { get; set; } = new(1L << 40, 0);
 
     /// <summary>Makes loads fail as a broken disk would.</summary>
     public bool FailLoads { get; set; }
@@ -54,7 +54,7 @@ public sealed class MemoryStore : IMessageStore
         }
     }
 
-    public long FreeBytes() => Free;
+    public StoreRoom Room() => Free;
 
     public string NewQueueId() => $"Q{Interlocked.Increment(ref _lastId):X5}";
 

@@ -103,7 +103,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     }
 
     /// <inheritdoc />
-    public long FreeBytes()
+    public StoreRoom Room()
     {
         long bytes = _freeSpace.Bytes();
         if (bytes < LowSegments * _options.SegmentBytes)
@@ -112,7 +112,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             _compactionDue.Writer.TryWrite(true);
         }
 
-        return bytes;
+        return new StoreRoom(bytes, _pool.Count * (long)_options.SegmentBytes);
     }
 
     /// <summary>True when a pass of winning space back was asked for and has not begun, for tests.</summary>

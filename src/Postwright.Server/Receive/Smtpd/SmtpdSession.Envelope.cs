@@ -101,8 +101,10 @@ internal sealed partial class SmtpdSession
     // Room for one message of any size, and half as much again for what else is written meanwhile; queue_minfree asks for more.
     private string? RefusalForSpace()
     {
-        long free = _service.Parts.Store.FreeBytes();
-        if (free > _options.QueueMinFree && free / 3 * 2 > _options.MessageSizeLimit)
+        StoreRoom room = _service.Parts.Store.Room();
+        long free = room.FileSystem + room.Kept;
+        bool isAboveLimit = _options.QueueMinFree <= 0 || room.FileSystem > _options.QueueMinFree;
+        if (isAboveLimit && free / 3 * 2 > _options.MessageSizeLimit)
         {
             return null;
         }

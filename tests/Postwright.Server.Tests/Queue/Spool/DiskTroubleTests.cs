@@ -166,11 +166,11 @@ public sealed class DiskTroubleTests
     public void Who_finds_little_room_has_space_won_back_although_no_mail_comes_in()
     {
         _disk.Free = 100 * SpoolWorld.Options.SegmentBytes;
-        Assert.Equal(_disk.Free, _spool.FreeBytes());
+        Assert.Equal(_disk.Free, _spool.Room().FileSystem);
         Assert.False(_spool.IsCompactionDue);
         _time.Advance(TimeSpan.FromSeconds(1));
         _disk.Free = 3 * SpoolWorld.Options.SegmentBytes;
-        Assert.Equal(_disk.Free, _spool.FreeBytes());
+        Assert.Equal(_disk.Free, _spool.Room().FileSystem);
         Assert.True(_spool.IsCompactionDue);
     }
 
@@ -181,7 +181,8 @@ public sealed class DiskTroubleTests
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
         _disk.Free = 999;
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal(999, _spool.FreeBytes());
+        Assert.Equal(999, _spool.Room().FileSystem);
+        Assert.Equal(SpoolWorld.Options.SegmentBytes, _spool.Room().Kept);
         Assert.Equal(StoreStatus.NoSpace, Settle(Append()));
         Task<bool> result = _spool.RecordAsync([new MessageHeld(_spool.Entries()[0].QueueId)], urgent: true);
         Settle();
