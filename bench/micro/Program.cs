@@ -38,6 +38,7 @@ public static class Program
     // In this process, without a project built for each: the numbers are those of the JIT's last tier, the allocations exact.
     private static int Micro(string[] names)
     {
+        DirectoryInfo artifacts = Directory.CreateTempSubdirectory("postwright-bench-");
         IConfig config = ManualConfig.CreateEmpty()
             .AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithGcConcurrent(true)
                 .WithWarmupCount(3).WithIterationCount(7).WithIterationTime(TimeInterval.FromMilliseconds(200)))
@@ -45,7 +46,7 @@ public static class Program
             .AddDiagnoser(MemoryDiagnoser.Default)
             .AddLogger(NullLogger.Instance)
             .WithOption(ConfigOptions.DisableLogFile, true)
-            .WithArtifactsPath(Path.Combine(Path.GetTempPath(), $"postwright-bench-{Environment.ProcessId}"));
+            .WithArtifactsPath(artifacts.FullName);
         int failed = 0;
         foreach (Type type in Benchmarks.Where(t => names.Length == 0 || names.Any(n => t.Name.StartsWith(n, StringComparison.OrdinalIgnoreCase))))
         {
@@ -54,6 +55,7 @@ public static class Program
             failed += summary.HasCriticalValidationErrors || summary.Reports.Any(r => !r.Success) ? 1 : 0;
         }
 
+        artifacts.Delete(recursive: true);
         if (failed > 0)
         {
             Console.Error.WriteLine($"{failed} benchmark classes failed");
