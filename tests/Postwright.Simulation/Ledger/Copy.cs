@@ -95,6 +95,9 @@ internal sealed class Copy(string queueId)
     /// <summary>Messages that members of its expansions went into.</summary>
     public HashSet<string> ForwardedAs { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>When it is to be tried next, and whether it is held, as that is on the disk; null while a change is on its way.</summary>
+    public (long NextTicks, EntryFlags Flags)? State { get; set; }
+
     /// <summary>When it was first seen to be overdue without anything going on; -1 while it is not.</summary>
     public long OverdueSince { get; set; } = -1;
 

@@ -100,6 +100,8 @@ internal sealed partial class MailLedger
                 {
                     FailUnlessRot(copy, $"the result of {copy.Recipients[done]} was on disk and is lost");
                 }
+
+                CheckState(copy, entry!);
             }
             else if (!present && copy.IsPublished && !copy.HasLeft)
             {
@@ -236,6 +238,7 @@ internal sealed partial class MailLedger
             Fail($"{copy} tells of {found.Cause} {string.Join(", ", found.FinalRecipients)}, expected {copy.Parent}");
         }
 
+        CheckReturned(copy);
         foreach (Copy earlier in _order.Where(other => other != copy && other.IsPublished && other.Parent == copy.Parent && other.Origin == CopyOrigin.Notice
             && other.NoticeAction == copy.NoticeAction && other.Recipients.SequenceEqual(copy.Recipients) && other.Told.Intersect(copy.Told).Any()).ToArray())
         {
@@ -302,6 +305,7 @@ internal sealed partial class MailLedger
             Load(copy, life);
         }
 
+        NoteState(copy, entry);
         for (int i = 0; i < copy.Recipients.Count; i++)
         {
             if (!entry.IsDone(i))

@@ -40,6 +40,7 @@ internal sealed class Mailboxes(SimWorld world, Life life, Rng chance) : IDelive
         int trouble = calm ? 0 : world.MailboxTrouble;
         if (fate == "bounce")
         {
+            world.Ledger.RefusedForGood(address);
             return new RecipientResult(recipient.Index, DeliveryStatus.Bounced, "5.1.1", "unknown user", "local");
         }
 

@@ -163,6 +163,7 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
         }
         else if (recipient.StartsWith("bounce.", StringComparison.Ordinal))
         {
+            world.Ledger.RefusedForGood(recipient);
             await SayAsync(end, "550 5.1.1 no such user");
         }
         else if (mode == PeerMode.DefersRecipients || (recipient.StartsWith("defer.", StringComparison.Ordinal) && chance.Percent(70)))
@@ -198,6 +199,11 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
 
         if (mode is PeerMode.DefersMessage or PeerMode.RejectsMessage)
         {
+            if (mode == PeerMode.RejectsMessage)
+            {
+                recipients.ForEach(world.Ledger.RefusedForGood);
+            }
+
             foreach (string _ in isLmtp ? recipients : [""])
             {
                 await SayAsync(end, mode == PeerMode.DefersMessage ? "451 4.3.0 try again" : "554 5.7.1 not wanted");

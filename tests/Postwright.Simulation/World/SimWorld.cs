@@ -209,6 +209,8 @@ internal sealed class SimWorld
         {
             throw new SimulationException($"{life.Spool.ArrivingBytes} bytes of arriving content are accounted for after the stop");
         }
+
+        Ledger.Stopped(life);
     }
 
     public void JumpClock(TimeSpan by)

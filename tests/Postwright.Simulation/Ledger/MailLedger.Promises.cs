@@ -1,0 +1,77 @@
+using Postwright.Server.Queue.Spool;
+using Postwright.Simulation.World;
+
+namespace Postwright.Simulation.Ledger;
+
+// What is promised beyond "nothing is lost": a message's state survives, a stop in order forgets nothing, and mail is returned
+// only for a reason that is final.
+internal sealed partial class MailLedger
+{
+    private const EntryFlags StateFlags = EntryFlags.Hold | EntryFlags.Tried | EntryFlags.ForceExpire;
+
+    private readonly HashSet<string> _refusedForGood = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>A mailbox or a server has said that it will never take mail for this recipient, or this message.</summary>
+    public void RefusedForGood(string recipient) => _refusedForGood.Add(recipient);
+
+    /// <summary>The mail system has ended in order: what it knew is on the disk.</summary>
+    public void Stopped(Life life)
+    {
+        Look(life);
+        if (world.DiskHadTrouble)
+        {
+            return;
+        }
+
+        foreach (Copy copy in _order)
+        {
+            if (copy.HasLeft && !copy.HasLeftForGood)
+            {
+                Fail($"{copy} has left the queue, and the stop did not write that down");
+            }
+
+            if (copy.Entry is { PendingRecords: > 0 })
+            {
+                Fail($"a change of {copy} was not written down by the stop");
+            }
+
+            if (copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled) is { } effect)
+            {
+                Fail($"{copy} was delivered to {effect.Address}, and the stop did not write that down");
+            }
+        }
+    }
+
+    /// <summary>Remembers when a message is to be tried next and whether it is held, once that is on the disk.</summary>
+    private void NoteState(Copy copy, IndexEntry entry) => copy.State = entry.PendingRecords > 0 || world.DiskHadTrouble ? null : StateOf(entry);
+
+    /// <summary>After a start a message is as it was.</summary>
+    private void CheckState(Copy copy, IndexEntry entry)
+    {
+        if (copy.State is { } state && state != StateOf(entry))
+        {
+            FailUnlessRot(copy, $"was to be tried at {new DateTime(state.NextTicks):s} ({state.Flags}), and is now at {new DateTime(entry.NextTicks):s} ({entry.Flags & StateFlags})");
+        }
+    }
+
+    private static (long NextTicks, EntryFlags Flags) StateOf(IndexEntry entry) => (entry.NextTicks, entry.Flags & StateFlags);
+
+    /// <summary>What is returned has stayed too long, or somebody has refused it for good.</summary>
+    private void CheckReturned(Copy notice)
+    {
+        if (notice.NoticeAction != "failed" || !_copies.TryGetValue(notice.Parent, out Copy? cause) || cause.IsExpired)
+        {
+            return;
+        }
+
+        // A notice that comes back has the recipients of the one inside as well.
+        foreach (string recipient in notice.Told.Where(cause.Recipients.Contains))
+        {
+            bool isNowhere = recipient.EndsWith("@error.example", StringComparison.Ordinal) || recipient.EndsWith("@nowhere.example", StringComparison.Ordinal);
+            if (!isNowhere && !_refusedForGood.Contains(recipient))
+            {
+                Fail($"{notice} returns the mail for {recipient}, whom nobody has refused for good");
+            }
+        }
+    }
+}
