@@ -13,6 +13,7 @@ usage: ./build.sh [COMMAND]
   test                 run every test; the last line is "N passed, N failed, N skipped"
   bench [ROW ...]      measure against the real Postfix (see bench/README.md)
   simulate [OPTIONS]   run the whole mail system in simulated worlds (--seeds N --hours H; tests/Postwright.Simulation)
+  mutate [NAME ...]    plant faults in a copy of the source, one after the other: the simulator must find each (tests/mutations)
   crash [ROUNDS]       kill the server under load: nothing accepted is lost, every duplicate has a cause
   faults [SECONDS]     let system calls of the server fail under load, SECONDS for each cell of the matrix
   soak [MINUTES]       a day of mail in 60 minutes, or fewer: memory, descriptors and space stay flat
@@ -25,9 +26,9 @@ command=${1:-publish}
 [ $# -gt 0 ] && shift
 case "$command" in
     publish) exec build/publish.sh "$@" ;;
-    demo | test | bench | crash | faults | soak | simulate | install | uninstall)
+    demo | test | bench | crash | faults | soak | simulate | mutate | install | uninstall)
         script=build/$command.sh
-        case "$command" in bench) script=bench/run.sh ;; crash | faults | soak) script=tests/outside/run.sh; set -- "$command" "$@" ;; esac
+        case "$command" in bench) script=bench/run.sh ;; mutate) script=tests/mutations/run.sh ;; crash | faults | soak) script=tests/outside/run.sh; set -- "$command" "$@" ;; esac
         exec "$script" "$@" ;;
     -h | --help | help) usage ;;
     *) echo "build.sh: no such command: $command" >&2; usage >&2; exit 64 ;;
