@@ -10,7 +10,7 @@ namespace Postwright.Server.Queue.Spool;
 /// </summary>
 internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, ContentFiles files, IDisk disk, Lock gate, MailLog log)
 {
-    private readonly List<ulong> _filesToDelete = [];
+    private readonly List<(ulong Number, long Length)> _filesToDelete = [];
 
     public SpoolIndex Index { get; } = index;
 
@@ -40,9 +40,9 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
         if (_filesToDelete.Count > 0)
         {
             // Giving a large file's space back takes a while, and the next batch waits for this thread.
-            ulong[] numbers = [.. _filesToDelete];
+            (ulong Number, long Length)[] done = [.. _filesToDelete];
             _filesToDelete.Clear();
-            _ = disk.OffloadAsync(() => Array.ForEach(numbers, number => files.Delete(number, log)));
+            _ = disk.OffloadAsync(() => Array.ForEach(done, one => files.GiveBack(one.Number, one.Length, log)));
         }
     }
 
@@ -75,7 +75,7 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
                 segment.AddForeign(record.Entry!.Origin);
                 if (record.Entry.Extra is { ContentFile: > 0 } extra)
                 {
-                    _filesToDelete.Add(extra.ContentFile);
+                    _filesToDelete.Add((extra.ContentFile, record.Entry.Size));
                 }
 
                 Index.Unplace(record.Entry);

@@ -110,6 +110,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         {
             // Whoever asks may refuse mail for it, and mail that never gets here would fill no segment, which is when space is won back.
             _compactionDue.Writer.TryWrite(true);
+            _ = _disk.OffloadAsync(() => _files.DeleteFree(_log));
         }
 
         return new StoreRoom(bytes, _pool.Count * (long)_options.SegmentBytes);
@@ -194,6 +195,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         await _compacting;
         await _writer.StopAsync();
         await _snapshots.TakeAsync();
+        await _disk.OffloadAsync(() => _files.DeleteFree(_log));
         CloseFiles();
         _stopping.Dispose();
     }

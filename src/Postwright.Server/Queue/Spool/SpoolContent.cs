@@ -97,7 +97,7 @@ internal sealed class FileContent(ContentFiles files, IDiskFile file, ulong numb
     {
         if (Interlocked.Exchange(ref _file, null) is { } file)
         {
-            file.Dispose();
+            files.Release(Number, file);
             if (!_adopted)
             {
                 files.Delete(Number, log: null);

@@ -130,7 +130,7 @@ internal sealed class SpoolContentWriter(SpoolOptions options, ContentFiles file
         if (_file is { } file)
         {
             _file = null;
-            file.Dispose();
+            files.Release(_number, file);
             files.Delete(_number, log: null);
         }
     }

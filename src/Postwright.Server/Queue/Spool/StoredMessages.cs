@@ -179,7 +179,7 @@ internal sealed class StoredMessages(SpoolIndex index, ContentFiles files, Lock 
         {
             if (!entry.Has(EntryFlags.ContentVerified))
             {
-                if (ContentFiles.Measure(file) != (places.ContentChecksum, entry.Size))
+                if (ContentFiles.Measure(file, entry.Size) != (places.ContentChecksum, entry.Size))
                 {
                     throw Damaged(entry, places, places.Message);
                 }
@@ -194,7 +194,7 @@ internal sealed class StoredMessages(SpoolIndex index, ContentFiles files, Lock 
         }
         catch
         {
-            file.Dispose();
+            files.Release(places.ContentFile, file);
             throw;
         }
     }

@@ -258,19 +258,24 @@ public sealed class SpoolTests : IDisposable
             Assert.Equal(2, _folder.Files("*.content").Length);
         }
 
-        Assert.Single(_folder.Files("*.content"));
+        await UntilFilesAsync(1);
         using (StoredMessage? message = await spool.LoadAsync(id, CancellationToken.None))
         {
             Assert.True(await spool.RecordAsync([new MessageRemoved(id)], urgent: true));
             Assert.Equal(SpoolFolder.Text(id, 200_000), await SpoolFolder.ReadAsync(message!.Content));
         }
 
-        for (int i = 0; i < 6000 && _folder.Files("*.content").Length > 0; i++)
+        await UntilFilesAsync(0);
+    }
+
+    private async Task UntilFilesAsync(int count)
+    {
+        for (int i = 0; i < 6000 && _folder.Files("*.content").Length != count; i++)
         {
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }
 
-        Assert.Empty(_folder.Files("*.content"));
+        Assert.Equal(count, _folder.Files("*.content").Length);
     }
 
     [Fact]
