@@ -39,7 +39,6 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Task _compacting = Task.CompletedTask;
     private IDiskFile? _lock;
-    private bool _syncFailedAtStart;
 
     private Spool(SpoolOptions options, IDisk disk, IChance chance, TimeProvider time, MailLog log)
     {
@@ -246,7 +245,8 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         {
             if (_index.KnowsMaildrop(envelope.MaildropKey))
             {
-                // A duplicate's file is removed, so the message must be on the disk by now.
+                // A duplicate's file is removed, so the message must be on the disk by now. What recovery has read may be in the
+                // kernel's memory only, whatever its own sync said: one that failed in the last process is not made good by that.
                 return IsSecured() ? StoreStatus.Duplicate : StoreStatus.Failed;
             }
 
@@ -381,7 +381,6 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         }
 
         _compactor.Distrust([.. recovery.Untrusted()]);
-        _syncFailedAtStart = recovery.SyncFailed;
         Damages = recovery.Damages;
         foreach (SpoolDamage damage in Damages)
         {
@@ -393,13 +392,13 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
 
     private bool IsSecured()
     {
-        bool secured = !_syncFailedAtStart || _compactor.IsSecured;
-        if (!secured)
+        if (_compactor.IsSecured)
         {
-            _compactionDue.Writer.TryWrite(true);
+            return true;
         }
 
-        return secured;
+        _compactionDue.Writer.TryWrite(true);
+        return false;
     }
 
     private void TakeLock()

@@ -25,9 +25,6 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
     /// <summary>One more than any number a segment ever had that can be seen.</summary>
     public uint NextGeneration { get; private set; } = 1;
 
-    /// <summary>The newest segment could not be synced: what stands behind its proofs may be in the kernel's memory only, and lost with it.</summary>
-    public bool SyncFailed { get; private set; }
-
     /// <summary>Messages of which something stands where it is not trusted: it must be written anew before older segments go.</summary>
     public IEnumerable<IndexEntry> Untrusted() => index.Entries.Values.Where(static entry =>
         !entry.Has(EntryFlags.Corrupt)
@@ -171,7 +168,6 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
         catch (DiskException failure)
         {
             log?.Warning($"spool: {failure.Message}");
-            SyncFailed = true;
             last.Synced = Math.Max(SegmentFormat.Page, _proofs.GetValueOrDefault(last.Generation).Synced);
         }
     }
