@@ -11,6 +11,9 @@ internal sealed partial class MailLedger
     // A slow network's delay and a slow disk's sync, with room.
     private static readonly long LongestResult = TimeSpan.FromSeconds(60).Ticks;
 
+    // Longer than all time-outs of a delivery to several silent hosts, one after the other.
+    private static readonly long LongestOverdue = TimeSpan.FromHours(6).Ticks;
+
     private readonly List<Copy> _here = [];
     private bool _recovering;
 
@@ -53,6 +56,26 @@ internal sealed partial class MailLedger
         }
     }
 
+    /// <summary>No message is without a next step: what is due is not left alone for hours, and the next attempt is not further away than one may be.</summary>
+    public void CheckNextSteps(Life life)
+    {
+        DateTimeOffset now = life.Time.GetUtcNow();
+        foreach (Copy copy in _here)
+        {
+            if (copy.Entry is not { } entry || entry.Has(EntryFlags.Removed) || entry.Has(EntryFlags.Hold) || entry.Has(EntryFlags.Corrupt) || entry.NextTicks > now.UtcTicks)
+            {
+                copy.OverdueSince = -1;
+                continue;
+            }
+
+            copy.OverdueSince = copy.OverdueSince < 0 ? world.Scheduler.Now : copy.OverdueSince;
+            if (world.Scheduler.Now - copy.OverdueSince > LongestOverdue)
+            {
+                Fail($"{copy} has been due since {new DateTimeOffset(entry.NextTicks, TimeSpan.Zero):u}, and nothing is done for it");
+            }
+        }
+    }
+
     /// <summary>A process died: what it had delivered and not written down may be delivered again.</summary>
     public void Crashed(Life life)
     {
@@ -64,6 +87,7 @@ internal sealed partial class MailLedger
         foreach (Copy copy in _order)
         {
             copy.Entry = null;
+            copy.OverdueSince = -1;
             foreach (Effect effect in copy.Effects.Where(static effect => !effect.IsSettled && !effect.IsForgotten))
             {
                 effect.IsForgotten = true;

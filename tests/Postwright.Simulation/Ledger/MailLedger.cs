@@ -17,7 +17,8 @@ internal sealed partial class MailLedger(SimWorld world)
     private readonly Dictionary<int, HashSet<string>> _refused = [];
     private readonly SortedDictionary<string, int> _outcomes = new(StringComparer.Ordinal);
 
-    public IReadOnlyList<Copy> Copies => _order;
+    /// <summary>No message is in the queue, nor on its way out of it.</summary>
+    public bool AllHaveLeftForGood => _here.Count == 0;
 
     /// <summary>Recipients by outcome, duplicates by cause.</summary>
     public IReadOnlyDictionary<string, int> Outcomes => _outcomes;

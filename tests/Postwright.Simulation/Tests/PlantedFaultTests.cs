@@ -11,7 +11,7 @@ public sealed class PlantedFaultTests
     [InlineData("MailboxDoubles", "twice, without a cause")]
     [InlineData("MailboxSwallows", "nobody knows")]
     [InlineData("MailboxLosesAByte", "the body differs")]
-    [InlineData("MailboxHangs", "not everything came to its end")]
+    [InlineData("MailboxHangs", "nothing is done for it")]
     [InlineData("MailboxEscapes", "ran on another thread")]
     [InlineData("MailboxMixesUp", "which is no recipient of it")]
     public void It_is_found(string planted, string found)

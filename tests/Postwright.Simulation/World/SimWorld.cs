@@ -18,6 +18,7 @@ internal sealed class SimWorld
 
     // Longer than any message of any variant may stay: a day, then its bounce's half a day, then the copy's for postmaster.
     private static readonly TimeSpan DrainLimit = TimeSpan.FromDays(6);
+    private static readonly long CheckInterval = TimeSpan.FromMinutes(10).Ticks;
     private const long MostSteps = 4_000_000;
     private const int MostTimersAfterStop = 6;
 
@@ -29,6 +30,7 @@ internal sealed class SimWorld
     private int _lives;
     private int _variant;
     private bool _lookSoon;
+    private long _nextCheck;
 
     public SimWorld(Plan plan, TextWriter? trace = null)
     {
@@ -186,7 +188,7 @@ internal sealed class SimWorld
     public void Ended(Life life, TimeSpan away)
     {
         Ledger.Crashed(life);
-        LastEndWasPowerCut = false;
+        LastEndWasPowerCut &= life.System is null;
         Platter.Kill();
         Leave(life, false, away);
     }
@@ -261,6 +263,12 @@ internal sealed class SimWorld
                 return;
             }
 
+            if (Scheduler.IsIdle && Scheduler.Now >= _nextCheck && Serving is { IsUp: true, Spool: not null })
+            {
+                _nextCheck = Scheduler.Now + CheckInterval;
+                Ledger.CheckNextSteps(Serving);
+            }
+
             Scheduler.Step(until);
             if (_lookSoon)
             {
@@ -291,8 +299,9 @@ internal sealed class SimWorld
         _events.ReleaseAll();
     }
 
-    private bool IsDrained() =>
-        _clients.TrueForAll(static client => client.IsDone) && Maildrop.Count == 0 && Serving is { IsUp: true } life && life.Spool!.Index.Entries.Count == 0;
+    private bool IsDrained() => IsCalm
+        && _clients.TrueForAll(static client => client.IsDone) && Maildrop.Count == 0 && Serving is { IsUp: true } life && life.Spool!.Index.Entries.Count == 0
+        && Ledger.AllHaveLeftForGood;
 
     /// <summary>A last stop and start: what had left the queue must not come back.</summary>
     private void RestartOnce(long deadline)
