@@ -15,7 +15,7 @@ internal sealed class Platter
     private int _files;
 
     /// <summary>Bytes that all files may have together.</summary>
-    public long Capacity { get; set; } = 64L << 20;
+    public long Capacity { get; set; } = 256L << 20;
 
     public long Used => _names.Values.Sum(static node => node.Length);
 

@@ -34,20 +34,12 @@ internal sealed class Effect(Copy copy, string address, string where, Life life)
     /// <summary>True when whoever delivered it has heard that it is done.</summary>
     public bool IsAnswered => _answered || (_end is { } end && end.Peer.Received >= _replyEnd);
 
-    /// <summary>When the answer was under way; never, as long as there is none.</summary>
-    public long AnsweredAt { get; private set; } = long.MaxValue;
+    /// <summary>When the log said that it was sent, which is when its result is given to the queue; never, as long as it did not.</summary>
+    public long LoggedAt { get; set; } = long.MaxValue;
 
     /// <summary>The mailbox has answered.</summary>
-    public void Answered()
-    {
-        _answered = true;
-        AnsweredAt = life.World.Scheduler.Now;
-    }
+    public void Answered() => _answered = true;
 
     /// <summary>The server has sent its reply, which ends at this byte of the connection.</summary>
-    public void ReplyAt(SimEnd end, long position)
-    {
-        (_end, _replyEnd) = (end, position);
-        AnsweredAt = life.World.Scheduler.Now;
-    }
+    public void ReplyAt(SimEnd end, long position) => (_end, _replyEnd) = (end, position);
 }

@@ -8,7 +8,7 @@ namespace Postwright.Simulation.Ledger;
 
 internal sealed partial class MailLedger
 {
-    // A slow network's delay and a slow disk's sync, with room.
+    // A slow disk's sync, with room.
     private static readonly long LongestResult = TimeSpan.FromSeconds(60).Ticks;
 
     // Longer than all time-outs of a delivery to several silent hosts, one after the other.
@@ -101,9 +101,9 @@ internal sealed partial class MailLedger
     /// <summary>What a crash may forget was in flight: a result is written within milliseconds, unless the disk refuses it.</summary>
     private void CheckInFlight(Copy copy, Effect effect)
     {
-        if (effect.IsAnswered && !world.DiskHadTrouble && !copy.HasLeft && world.Scheduler.Now - effect.AnsweredAt > LongestResult)
+        if (effect.LoggedAt < world.Scheduler.Now - LongestResult && !world.DiskHadTrouble && !copy.HasLeft)
         {
-            Fail($"{copy}: the delivery to {effect.Address} had its answer long before the crash, and its result was not on the disk");
+            Fail($"{copy}: the delivery to {effect.Address} ended long before the crash, and its result was not on the disk");
         }
     }
 
@@ -220,7 +220,7 @@ internal sealed partial class MailLedger
             Fail($"{copy} has another envelope than the client gave: <{transaction.Message.Sender}> -> {string.Join(", ", transaction.Recipients)}");
         }
 
-        if (transaction.IsLocal && _order.Find(other => other != copy && other.Transaction == transaction && other.IsPublished && other.Origin == CopyOrigin.Client) is { } twin)
+        if (transaction.IsLocal && _order.Find(other => other != copy && other.Transaction == transaction && other.IsPublished && !other.IsDamaged && other.Origin == CopyOrigin.Client) is { } twin)
         {
             Fail($"{copy} is a second copy of {twin}, out of one maildrop file");
         }

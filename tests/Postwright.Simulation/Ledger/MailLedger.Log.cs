@@ -73,9 +73,14 @@ internal sealed partial class MailLedger
         }
     }
 
-    private static void Result(Copy copy, string tag, string text)
+    private void Result(Copy copy, string tag, string text)
     {
         string address = Between(text, "to=<", ">")!;
+        if (text.Contains("status=sent", StringComparison.Ordinal) && copy.Effects.FindLast(effect => effect.Address == address) is { } effect)
+        {
+            effect.LoggedAt = world.Scheduler.Now;
+        }
+
         if (text.Contains("status=bounced", StringComparison.Ordinal))
         {
             copy.Bounced.Add(address);
