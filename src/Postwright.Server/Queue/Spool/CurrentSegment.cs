@@ -16,7 +16,7 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
     /// <summary>The segment; null before the first and after a failure.</summary>
     public Segment? Now { get; private set; }
 
-    /// <summary>Told, under no lock, when a segment is full or mail was refused: it is time to win space back.</summary>
+    /// <summary>Told, under no lock, when a segment is full or has lost its last message, or mail was refused: it is time to win space back.</summary>
     public Action? SpaceWanted { get; set; }
 
     /// <summary>Completes when nothing is being made ready.</summary>

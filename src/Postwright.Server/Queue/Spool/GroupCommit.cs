@@ -71,7 +71,10 @@ internal sealed class GroupCommit(
                     log.Info("spool: the disk takes records again");
                 }
 
-                publisher.Publish(list.Records, next, end, segment.Now!, _builder.PaddedLength);
+                if (publisher.Publish(list.Records, next, end, segment.Now!, _builder.PaddedLength))
+                {
+                    segment.SpaceWanted?.Invoke();
+                }
             }
             else
             {

@@ -11,6 +11,7 @@ namespace Postwright.Server.Queue.Spool;
 internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, ContentFiles files, IDisk disk, Lock gate, MailLog log)
 {
     private readonly List<(ulong Number, long Length)> _filesToDelete = [];
+    private bool _emptied;
 
     public SpoolIndex Index { get; } = index;
 
@@ -20,8 +21,10 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
     /// <param name="end">The first behind the batch.</param>
     /// <param name="segment">Where it was written, at the end of what was synced.</param>
     /// <param name="length">How many bytes were written.</param>
-    public void Publish(List<PendingRecord> records, int next, int end, Segment segment, long length)
+    /// <returns>True if the last message of an older segment is gone: its space can be won back.</returns>
+    public bool Publish(List<PendingRecord> records, int next, int end, Segment segment, long length)
     {
+        _emptied = false;
         lock (gate)
         {
             // In one step with the rows: a snapshot's position must never be ahead of what it holds.
@@ -44,6 +47,8 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
             _filesToDelete.Clear();
             _ = disk.OffloadAsync(() => Array.ForEach(done, one => files.GiveBack(one.Number, one.Length, log)));
         }
+
+        return _emptied;
     }
 
     /// <summary>The record that keeps an unacknowledged message from coming back.</summary>
@@ -78,13 +83,17 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
                     _filesToDelete.Add((extra.ContentFile, record.Entry.Size));
                 }
 
+                (Segment? own, Segment? state) = (record.Entry.Segment, record.Entry.StateSegment);
                 Index.Unplace(record.Entry);
+                _emptied |= IsDead(own, segment) || IsDead(state, segment);
                 break;
             default:
                 segment.AddForeign(record.SpanFirst);
                 break;
         }
     }
+
+    private static bool IsDead(Segment? one, Segment current) => one is { LiveMessages: 0, LiveStates: 0 } && one != current;
 
     private void PublishAppend(PendingRecord record, Segment segment, int offset)
     {

@@ -146,6 +146,31 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public async Task The_space_of_mail_that_is_gone_is_won_back_although_no_more_comes()
+    {
+        await using var spool = await _folder.OpenAsync();
+        List<string> ids = [];
+        for (int i = 0; i < 100; i++)
+        {
+            ids.Add(await SpoolFolder.AppendAsync(spool, make: null, length: 100_000));
+        }
+
+        Assert.InRange(_folder.Files("*.log").Length, 8, 20);
+        foreach (string id in ids)
+        {
+            Assert.True(await spool.RecordAsync([new MessageRemoved(id)], urgent: true));
+        }
+
+        for (int i = 0; i < 6000 && _folder.Files("*.log").Length > 2; i++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        Assert.InRange(_folder.Files("*.log").Length, 1, 2);
+        Assert.InRange(_folder.Files("free-*").Length, 0, 3);
+    }
+
+    [Fact]
     public async Task Messages_are_read_and_changed_while_their_segments_are_emptied_and_reused()
     {
         _folder.Options = _folder.Options with { CompactionRate = 0, CacheLimit = 50_000 };
