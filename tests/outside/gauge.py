@@ -7,6 +7,12 @@ from dataclasses import dataclass
 MEBIBYTE = 1 << 20
 
 
+# What is never given back shows in the lowest value, however much the sessions of the moment hide it: from the third quarter
+# of a run to the last it may rise by this many. Memory has its bound above: what the collector keeps between two runs of its
+# own looks like growth for some minutes.
+LOWEST_RISE = 2
+
+
 @dataclass(frozen=True)
 class Bound:
     """How much a figure may grow over the second half of a run: a share of its mean, or this much where that is less."""
@@ -76,7 +82,21 @@ def flatness(samples, begin):
     return rows
 
 
+def lowest(samples, begin):
+    """The same for the lowest count of descriptors and threads: in the first and in the second half of the samples after `begin`."""
+    late = [one for one in samples if one["time"] >= begin]
+    rows = []
+    for name in (f"{process} {key}" for process in ("master", "mail", "agent") for key in ("fds", "threads")):
+        values = [one[name] for one in late if one.get(name) is not None]
+        if len(values) < 10:
+            rows.append((f"{name}, lowest", 0, 0, LOWEST_RISE, False))
+            continue
+        before, after = min(values[:len(values) // 2]), min(values[len(values) // 2:])
+        rows.append((f"{name}, lowest", after, after - before, LOWEST_RISE, after - before <= LOWEST_RISE))
+    return rows
+
+
 def readable(name, value):
     if value is None:
         return "-"
-    return f"{value / MEBIBYTE:.1f} MiB" if name.split()[-1] in ("rss", "pss", "spool") else f"{value:.0f}"
+    return f"{value / MEBIBYTE:.1f} MiB" if name.split(",")[0].split()[-1] in ("rss", "pss", "spool") else f"{value:.0f}"

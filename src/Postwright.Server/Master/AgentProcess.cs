@@ -44,7 +44,8 @@ public static class AgentProcess
             new TableRegistry(daemon.Log.For("local", daemon.Log.Number), Daemon.Clock, daemon.Host, remote: new RemoteTables(configuration, filesOnly: true)),
             daemon.Host,
             Daemon.Clock,
-            daemon.Log);
+            daemon.Log,
+            ownsTables: true);
 
         using AgentServer server = new(Services(daemon.Configuration), mailOwner, daemon.Log);
         new Thread(() => server.Run(listener)) { IsBackground = true, Name = "accept" }.Start();

@@ -21,7 +21,7 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
     private readonly Lock _lock = new();
     private readonly HashSet<FrameSocket> _connections = [];
     private readonly CancellationTokenSource _stop = new();
-    private AgentServices _services = services;
+    private InUse _services = new(services);
     private TaskCompletionSource? _unused;
     private int _listener = -1;
 
@@ -34,8 +34,20 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
         }
     }
 
-    /// <summary>After a reload: requests that come from now on are delivered with these.</summary>
-    public void Replace(AgentServices newServices) => Volatile.Write(ref _services, newServices);
+    /// <summary>
+    /// After a reload: requests that come from now on are delivered with these. Those before them are disposed when the last
+    /// delivery with them is done.
+    /// </summary>
+    public void Replace(AgentServices newServices)
+    {
+        InUse old;
+        lock (_lock)
+        {
+            (old, _services) = (_services, new InUse(newServices));
+        }
+
+        Leave(old);
+    }
 
     /// <summary>Serves a listening socket until <see cref="Dispose"/>; blocks. Takes the descriptor over.</summary>
     public void Run(int listener)
@@ -106,6 +118,38 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
         }
     }
 
+    private IReadOnlyList<RecipientResult> Deliver(AgentRequest request)
+    {
+        InUse now;
+        lock (_lock)
+        {
+            now = _services;
+            now.Users++;
+        }
+
+        try
+        {
+            return now.Services.Deliver(request, _stop.Token);
+        }
+        finally
+        {
+            Leave(now);
+        }
+    }
+
+    private void Leave(InUse one)
+    {
+        lock (_lock)
+        {
+            if (--one.Users > 0)
+            {
+                return;
+            }
+        }
+
+        one.Services.Dispose();
+    }
+
     private void Serve(FrameSocket connection)
     {
         try
@@ -114,7 +158,7 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
             {
                 AgentRequest request = AgentFrames.Decode(frame, file);
                 using AgentContent content = request.Content;
-                connection.Send(AgentFrames.Encode(Volatile.Read(ref _services).Deliver(request, _stop.Token)));
+                connection.Send(AgentFrames.Encode(Deliver(request)));
             }
         }
         catch (IdentityLostException failure)
@@ -145,5 +189,13 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
                 }
             }
         }
+    }
+
+    /// <summary>Services, and how many hold them: this server until a reload, and every delivery.</summary>
+    private sealed class InUse(AgentServices services)
+    {
+        public AgentServices Services { get; } = services;
+
+        public int Users { get; set; } = 1;
     }
 }

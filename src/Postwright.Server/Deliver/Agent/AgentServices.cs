@@ -12,7 +12,8 @@ namespace Postwright.Server.Deliver.Agent;
 /// </summary>
 /// <param name="services">local, virtual and whatever else master.cf calls them.</param>
 /// <param name="log">For what is a bug or an unreadable message.</param>
-public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> services, MailLog log)
+/// <param name="tables">What is disposed with this: the tables, where nobody else uses them.</param>
+public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> services, MailLog log, IDisposable? tables = null) : IDisposable
 {
     /// <summary>
     /// The services of every <c>local</c> and <c>virtual</c> row of master.cf, each with the row's overrides, from a configuration
@@ -24,8 +25,9 @@ public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> 
     /// <param name="time">The clock.</param>
     /// <param name="log">Its tag's service is replaced by the row's name.</param>
     /// <param name="launcher">The program that runs commands as other users (<c>spawn-as</c>); null for this one.</param>
+    /// <param name="ownsTables">True to close the tables with what is returned.</param>
     public static AgentServices From(
-        MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log, string? launcher = null)
+        MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log, string? launcher = null, bool ownsTables = false)
     {
         var services = new Dictionary<string, IDeliveryService>(StringComparer.Ordinal);
         foreach (MasterService row in configuration.Services.Where(row => row.Type == "unix" && row.Command is "local" or "virtual"))
@@ -37,8 +39,11 @@ public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> 
                 : new VirtualDelivery(VirtualOptions.From(own, tables), host, time, serviceLog);
         }
 
-        return new AgentServices(services, log);
+        return new AgentServices(services, log, ownsTables ? tables : null);
     }
+
+    /// <inheritdoc />
+    public void Dispose() => tables?.Dispose();
 
     /// <summary>The names of the services.</summary>
     public IEnumerable<string> Names => services.Keys;

@@ -113,6 +113,51 @@ public sealed class AgentProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task The_tables_before_a_reload_are_closed_when_the_last_delivery_with_them_is_done()
+    {
+        using SlowService slow = new();
+        Tables before = new(), after = new();
+        _server.Replace(new AgentServices(new Dictionary<string, IDeliveryService> { ["local"] = slow }, _rig.Log, before));
+        Task<RecipientResult> first = Deliver("alice@example.com", Text("Subject: x\r\n\r\n"));
+        Assert.True(slow.Begun.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        _server.Replace(new AgentServices(new Dictionary<string, IDeliveryService>(), _rig.Log, after));
+        Assert.False(before.AreClosed);
+
+        slow.End.Set();
+        Assert.Equal("slowly", (await first).Reason);
+        Assert.True(before.AreClosed);
+        Assert.Equal(DeliveryStatus.Deferred, (await Deliver("alice@example.com", Text("Subject: x\r\n\r\n"))).Status);
+        Assert.False(after.AreClosed);
+    }
+
+    private sealed class Tables : IDisposable
+    {
+        public bool AreClosed { get; private set; }
+
+        public void Dispose() => AreClosed = true;
+    }
+
+    private sealed class SlowService : IDeliveryService, IDisposable
+    {
+        public ManualResetEventSlim Begun { get; } = new();
+
+        public ManualResetEventSlim End { get; } = new();
+
+        public RecipientResult Deliver(AgentRequest request, AgentRecipient recipient, CancellationToken cancellationToken)
+        {
+            Begun.Set();
+            End.Wait(TimeSpan.FromSeconds(60), CancellationToken.None);
+            return new RecipientResult(recipient.Index, DeliveryStatus.Sent, "2.0.0", "slowly", "local");
+        }
+
+        public void Dispose()
+        {
+            Begun.Dispose();
+            End.Dispose();
+        }
+    }
+
+    [Fact]
     public async Task An_unknown_service_is_deferred()
     {
         RecipientResult result = await Deliver("alice@example.com", Text("Subject: x\r\n\r\n"), "evil");
