@@ -38,11 +38,11 @@ def process_sample(pid):
         return None
 
 
-def bytes_on_disk(folder):
+def bytes_on_disk(folder, suffix=""):
     total = 0
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():
         try:
-            total += entry.stat().st_blocks * 512
+            total += entry.stat().st_blocks * 512 if entry.name.endswith(suffix) else 0
         except FileNotFoundError:
             pass
     return total

@@ -24,6 +24,9 @@ SEGMENT = 4 << 20
 # Messages a second over all clients: busy, and far from the machine's limit, so that other work does not show.
 RATE = float(os.environ.get("POSTWRIGHT_SOAK_RATE", 40))
 EVERY = 5
+# What an empty queue may keep: the segment that is written, one that is ready, the free ones and the index; and files of large
+# contents for the next ones.
+KEPT_LOG, KEPT_CONTENTS, KEPT_CONTENT_BYTES = 6 * SEGMENT, 32, 64 << 20
 # Mail that nobody takes is returned after half a minute, its notice given up after another.
 SETTINGS = f"""mydestination = outside.example
 alias_maps = hash:$config_directory/aliases
@@ -148,18 +151,22 @@ def run(server, ledger, traffic, administrator, failures):
 
 
 def drained(server, failures):
-    """The queue is empty, the spool is small again; the bytes that are left."""
+    """The queue is empty, the spool is small again; the bytes of log and of contents that are left."""
     left = server.drain(180)
     if left != 0:
         failures.append(f"the queue does not drain: {left} are left")
-    deadline, size = time.time() + 60, 0
-    # The segment that is written, one that is ready, the free ones, the index: the rest was mail.
-    while (size := gauge.bytes_on_disk(f"{server.work}/queue/spool")) > 6 * SEGMENT and time.time() < deadline:
+    spool, deadline = f"{server.work}/queue/spool", time.time() + 60
+    while True:
+        contents = sum(name.endswith(".content") for name in os.listdir(spool))
+        held = gauge.bytes_on_disk(spool, ".content")
+        log = gauge.bytes_on_disk(spool) - held
+        good = log <= KEPT_LOG and contents <= KEPT_CONTENTS and held <= KEPT_CONTENT_BYTES
+        if good or time.time() > deadline:
+            break
         time.sleep(1)
-    contents = [name for name in os.listdir(f"{server.work}/queue/spool") if name.endswith(".content")]
-    if size > 6 * SEGMENT or contents:
-        failures.append(f"the spool keeps {size >> 20} MiB and {len(contents)} contents with an empty queue")
-    return size
+    if not good:
+        failures.append(f"with an empty queue the spool keeps {log >> 20} MiB of log and {held >> 20} MiB in {contents} contents")
+    return log, held
 
 
 def main():
@@ -176,7 +183,7 @@ def main():
         samples, kills, half = run(server, ledger, traffic, administrator, failures)
         traffic.stop()
         administrator.stop()
-        size = drained(server, failures)
+        log, held = drained(server, failures)
         idle = gauge.sample(server)
         traffic.stop_reading()
     finally:
@@ -206,7 +213,7 @@ def main():
     print("\n" + json.dumps({
         "seed": seed, "minutes": minutes, "accepted": traffic.accepted, "ends": ledger.ends, "lost": len(lost), "second copies": ledger.again,
         "deleted": ledger.deleted, "kills": kills, "administrator": administrator.done, "refusals": traffic.refusals,
-        "spool MiB at the end": round(size / 2 ** 20, 1), "failures": len(failures)}))
+        "log and contents at the end, MiB": [round(one / 2 ** 20, 1) for one in (log, held)], "failures": len(failures)}))
     print("verdict: " + ("flat, nothing lost, drained, space won back" if not failures else "FAILED"))
     if failures:
         print(*failures[:40], *administrator.failed[:5], sep="\n", file=sys.stderr)
