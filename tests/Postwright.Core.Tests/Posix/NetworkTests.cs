@@ -47,6 +47,34 @@ public sealed class EventLoopNetworkTests : NetworkTests
     }
 
     [Fact]
+    public async Task A_listener_whose_socket_lives_on_elsewhere_is_heard_of_no_more_once_it_is_closed()
+    {
+        // As master does: the same socket under another descriptor.
+        using Socket original = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        original.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        original.Listen(10);
+        for (int i = 0; i < 20; i++)
+        {
+            IListener listener = Loops.Adopt(Duplicate((int)original.Handle));
+            using CancellationTokenSource cancel = new();
+            Task<IConnection> pending = listener.AcceptAsync(cancel.Token).AsTask();
+            cancel.Cancel();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pending);
+            await listener.DisposeAsync();
+            GC.Collect();
+
+            // Something happens to the socket: a loop that still watched it would look at what is freed.
+            using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(original.LocalEndPoint!, Token);
+            using Socket server = await original.AcceptAsync(Token);
+            await Bytes_arrive_and_the_end_is_seen("127.0.0.1");
+        }
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "dup")]
+    private static extern int Duplicate(int descriptor);
+
+    [Fact]
     public async Task A_client_that_never_stops_sending_does_not_keep_its_loop_from_others()
     {
         // One loop for both connections.

@@ -54,8 +54,8 @@ internal sealed class EventLoop : SynchronizationContext
     [field: ThreadStatic]
     public static EventLoop? OfThisThread { get; private set; }
 
-    /// <summary>Watches a descriptor until it is closed.</summary>
-    /// <returns>A handle to give to <see cref="Forget"/> once the descriptor is closed.</returns>
+    /// <summary>Watches a descriptor.</summary>
+    /// <returns>A handle to give to <see cref="Forget"/> before the descriptor is closed.</returns>
     /// <exception cref="System.Net.Sockets.SocketException">The kernel has no room for it.</exception>
     public GCHandle Watch(int descriptor, IWatched watched)
     {
@@ -72,10 +72,15 @@ internal sealed class EventLoop : SynchronizationContext
     }
 
     /// <summary>
-    /// Frees a handle whose descriptor is closed. Events that the loop fetched before may still carry it, so this
-    /// happens after they have been dealt with.
+    /// Ends the watching of a descriptor that is about to be closed: closing alone would not where another process has the same
+    /// socket, as master has the listening ones. Events that the loop fetched before may still carry the handle, so it
+    /// is freed after they have been dealt with.
     /// </summary>
-    public void Forget(GCHandle handle) => Post(static state => ((GCHandle)state!).Free(), handle);
+    public void Forget(int descriptor, GCHandle handle)
+    {
+        SocketCalls.Unwatch(_poll, descriptor);
+        Post(static state => ((GCHandle)state!).Free(), handle);
+    }
 
     /// <inheritdoc />
     public override void Post(SendOrPostCallback d, object? state)

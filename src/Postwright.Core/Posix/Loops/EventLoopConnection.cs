@@ -279,6 +279,7 @@ internal sealed class EventLoopConnection : IConnection, IWatched
             }
 
             _closed = true;
+            _loop.Forget(_descriptor, _handle);
             if (reset)
             {
                 SocketCalls.Reset(_descriptor);
@@ -287,8 +288,6 @@ internal sealed class EventLoopConnection : IConnection, IWatched
             {
                 SocketCalls.Close(_descriptor);
             }
-
-            _loop.Forget(_handle);
         }
 
         _receiving.Fail(Failure(Errno.BrokenPipe));

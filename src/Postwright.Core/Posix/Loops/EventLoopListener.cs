@@ -77,8 +77,8 @@ internal sealed class EventLoopListener : IListener, IWatched
             }
 
             _closed = true;
+            _loop.Forget(_descriptor, _handle);
             _socket.Dispose();
-            _loop.Forget(_handle);
         }
 
         _waiter.Fail(new OperationCanceledException("the listener is closed"));

@@ -19,6 +19,7 @@ internal static unsafe partial class SocketCalls
     private const int AcceptNonBlocking = 0x800 | 0x80000;
     private const int NoSignal = 0x4000;
     private const int AddControl = 1;
+    private const int RemoveControl = 2;
     private const int GetFlags = 3;
     private const int SetFlags = 4;
     private const int NonBlocking = 0x800;
@@ -44,6 +45,12 @@ internal static unsafe partial class SocketCalls
         *(uint*)buffer = events;
         *(nint*)(buffer + EventTag) = tag;
         return Result(epoll_ctl(poll, AddControl, descriptor, buffer));
+    }
+
+    /// <summary>Ends the watching of a descriptor that is still open.</summary>
+    public static void Unwatch(int poll, int descriptor)
+    {
+        _ = epoll_ctl(poll, RemoveControl, descriptor, null);
     }
 
     /// <summary>Bytes of a buffer for <paramref name="count"/> events.</summary>
