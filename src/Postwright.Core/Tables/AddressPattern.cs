@@ -18,6 +18,12 @@ internal readonly struct AddressPattern
         _bits = bits;
     }
 
+    /// <summary>The network's bytes.</summary>
+    public ReadOnlySpan<byte> Net => _net;
+
+    /// <summary>How many of its bits count.</summary>
+    public int Bits => _bits;
+
     /// <summary>Reads <c>address</c>, <c>[address]</c>, <c>net/bits</c> or <c>[net]/bits</c>; false and a reason otherwise.</summary>
     public static bool TryParse(string text, out AddressPattern pattern, out string error)
     {

@@ -8,8 +8,13 @@ namespace Postwright.Core.Tables.Patterns;
 internal sealed class CidrTable(string name, string path, TableOpener opener)
     : TextFileTable<CidrTable.Rules>(name, path, opener.Log, opener.Time)
 {
+    /// <summary>So many plain rules in a row are asked through an index.</summary>
+    private const int LongRun = 16;
+
     /// <summary>The rules in order.</summary>
-    internal sealed record Rules(Rule[] All);
+    /// <param name="All">All of them.</param>
+    /// <param name="Runs">The index of the run of plain rules that begins at that rule, and the index behind its last one.</param>
+    internal sealed record Rules(Rule[] All, Dictionary<int, (CidrIndex Index, int End)> Runs);
 
     /// <summary>A rule: an IF has no result, and the index behind its ENDIF; an ENDIF is left out.</summary>
     internal readonly record struct Rule(AddressPattern Pattern, bool Match, string? Result, int BehindBlock);
@@ -81,7 +86,31 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
             warn($"cidr map {Path}, line {line}: IF has no matching ENDIF");
         }
 
-        return new Rules([.. rules]);
+        return new Rules([.. rules], FindRuns(rules));
+    }
+
+    private static Dictionary<int, (CidrIndex Index, int End)> FindRuns(List<Rule> rules)
+    {
+        // A run ends where an IF's block does, for whoever passes the block over goes on from there.
+        HashSet<int> ends = [.. rules.Where(rule => rule.Result is null).Select(rule => rule.BehindBlock)];
+        var runs = new Dictionary<int, (CidrIndex Index, int End)>();
+        for (int start = 0; start < rules.Count;)
+        {
+            int end = start;
+            while (end < rules.Count && rules[end] is { Match: true, Result: not null } && (end == start || !ends.Contains(end)))
+            {
+                end++;
+            }
+
+            if (end - start >= LongRun)
+            {
+                runs.Add(start, (new CidrIndex([.. rules.GetRange(start, end - start).Select(rule => rule.Pattern)]), end));
+            }
+
+            start = Math.Max(end, start + 1);
+        }
+
+        return runs;
     }
 
     protected override LookupResult Lookup(Rules rules, string key)
@@ -93,6 +122,18 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
 
         for (int i = 0; i < rules.All.Length; i++)
         {
+            if (rules.Runs.TryGetValue(i, out (CidrIndex Index, int End) run))
+            {
+                int found = run.Index.Find(address);
+                if (found >= 0)
+                {
+                    return LookupResult.Found(rules.All[i + found].Result!);
+                }
+
+                i = run.End - 1;
+                continue;
+            }
+
             Rule rule = rules.All[i];
             bool hit = rule.Pattern.IsFamilyOf(address) && rule.Pattern.Contains(address) == rule.Match;
             if (hit && rule.Result is not null)

@@ -36,6 +36,9 @@ internal interface IPatternEngine
     /// <summary>The options that hold without letters.</summary>
     uint DefaultOptions { get; }
 
+    /// <summary>True if under these options a letter of a pattern stands for itself, in any case, and blanks count.</summary>
+    bool HasPlainText(uint options);
+
     /// <summary>Compiles; null and Postfix's words when the pattern is malformed.</summary>
     IPattern? Compile(string pattern, uint options, out string? error);
 }

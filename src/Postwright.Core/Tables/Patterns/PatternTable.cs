@@ -24,13 +24,21 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         _log = opener.Log;
     }
 
+    /// <summary>So many rules are chosen from by an index.</summary>
+    private const int LargeTable = 32;
+
     /// <summary>The rules in order.</summary>
-    internal sealed record Rules(Rule[] All);
+    /// <param name="All">All of them.</param>
+    /// <param name="Index">Chooses those to try; null for a small table, where all are tried.</param>
+    internal sealed record Rules(Rule[] All, RuleIndex? Index);
 
     /// <summary>A rule: an IF has no result, and the index behind its ENDIF; an ENDIF is left out.</summary>
     internal sealed record Rule(int Line, IPattern Pattern, bool Match, IPattern? Exclusion, bool ExclusionMatch, Replacement? Result)
     {
         public int BehindBlock { get; set; }
+
+        /// <summary>What every text that it applies to must contain; empty when nothing is known.</summary>
+        public byte[] Literal { get; init; } = [];
     }
 
     public override bool MatchesWholeKeysOnly => true;
@@ -95,7 +103,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             warn($"{_engine.Kind} map {Path}, line {rule.Line}: IF has no matching ENDIF");
         }
 
-        return new Rules([.. rules]);
+        return new Rules([.. rules], rules.Count < LargeTable ? null : new RuleIndex([.. rules.Select(rule => rule.Literal)]));
     }
 
     protected override LookupResult Lookup(Rules rules, string key)
@@ -103,8 +111,15 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         byte[] subject = TableText.Encode(key);
         Span<int> few = stackalloc int[64];
         Span<int> unused = stackalloc int[2];
+        ulong[]? candidates = rules.Index?.Candidates(subject);
         for (int i = 0; i < rules.All.Length; i++)
         {
+            i = candidates is null ? i : RuleIndex.Next(candidates, i);
+            if (i < 0)
+            {
+                break;
+            }
+
             Rule rule = rules.All[i];
             int needed = 2 * (1 + (rule.Result?.HighestGroup ?? 0));
             Span<int> spans = needed <= few.Length ? few[..needed] : new int[needed];
@@ -246,7 +261,11 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             return null;
         }
 
-        return new Rule(line, pattern, first.Match, exclusion, second?.Match ?? true, result);
+        bool isPlain = first.Match && result is not null && _engine.HasPlainText(first.Options);
+        return new Rule(line, pattern, first.Match, exclusion, second?.Match ?? true, result)
+        {
+            Literal = isPlain ? RequiredLiteral.Of(first.Pattern) : [],
+        };
     }
 
     private readonly record struct Delimited(string Pattern, uint Options, bool Match);

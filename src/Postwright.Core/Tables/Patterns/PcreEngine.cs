@@ -61,6 +61,9 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
         return bit != 0;
     }
 
+    // Its own "extended" ignores blanks and knows comments.
+    public bool HasPlainText(uint options) => (options & Extended) == 0;
+
     public IPattern? Compile(string pattern, uint options, out string? error)
     {
         byte[] bytes = TableText.Encode(pattern);
@@ -113,6 +116,12 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
 
     private sealed class Pattern : SafeHandle, IPattern
     {
+        [ThreadStatic]
+        private static nint _results;
+
+        [ThreadStatic]
+        private static int _pairs;
+
         public Pattern(nint code)
             : base(0, ownsHandle: true)
         {
@@ -130,11 +139,10 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
         {
             error = null;
             bool held = false;
-            nint results = 0;
             try
             {
                 DangerousAddRef(ref held);
-                results = pcre2_match_data_create_from_pattern_8(handle, 0);
+                nint results = Results(spans.Length / 2);
                 if (results == 0)
                 {
                     error = "out of memory";
@@ -163,16 +171,27 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
             }
             finally
             {
-                if (results != 0)
-                {
-                    pcre2_match_data_free_8(results);
-                }
-
                 if (held)
                 {
                     DangerousRelease();
                 }
             }
+        }
+
+        /// <summary>
+        /// Where the library puts what it found: one for each thread, of the size that its largest replacement needed.
+        /// Only as many groups are read as the pattern has, and those are written by every match.
+        /// </summary>
+        private static nint Results(int pairs)
+        {
+            if (_pairs < pairs)
+            {
+                pcre2_match_data_free_8(_results);
+                _results = pcre2_match_data_create_8((uint)Math.Max(pairs, 16), 0);
+                _pairs = _results == 0 ? 0 : Math.Max(pairs, 16);
+            }
+
+            return _results;
         }
 
         protected override bool ReleaseHandle()
@@ -203,7 +222,7 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
     private static partial int pcre2_match_8(nint code, byte* subject, nuint length, nuint start, uint options, nint results, nint context);
 
     [LibraryImport(Library)]
-    private static partial nint pcre2_match_data_create_from_pattern_8(nint code, nint context);
+    private static partial nint pcre2_match_data_create_8(uint pairs, nint context);
 
     [LibraryImport(Library)]
     private static partial void pcre2_match_data_free_8(nint results);

@@ -37,6 +37,8 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
         return bit != 0;
     }
 
+    public bool HasPlainText(uint options) => (options & Extended) != 0;
+
     public IPattern? Compile(string pattern, uint options, out string? error)
     {
         void* regex = NativeMemory.AllocZeroed(RegexSize);
