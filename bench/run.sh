@@ -3,11 +3,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . build/packages.sh
-for part in common systems throughput memory latency dead syscalls others micro; do
+for part in common systems throughput memory latency dead syscalls others tables micro; do
     [ -e "bench/$part.sh" ] && . "bench/$part.sh"
 done
 
-all_rows=(discard relay maildir single large latency dead idle syscalls others micro)
+all_rows=(discard relay maildir single large latency dead idle syscalls others tables micro)
 rows=("$@")
 [ ${#rows[@]} -gt 0 ] || rows=("${all_rows[@]}")
 for row in "${rows[@]}"; do

@@ -30,6 +30,7 @@ EOF
                 echo "relay_domains = example.net, discard.example, dead.example"
                 echo "transport_maps = inline:{{example.net=smtp:[127.0.0.1]:$sink}, {discard.example=discard:}, {dead.example=smtp:[127.0.0.1]:$DEAD_PORT}}"
                 ;;
+            tables) printf 'relay_transport = discard:\nsmtpd_recipient_restrictions = %s, permit_mynetworks, reject\n' "$TABLE_RESTRICTION" ;;
             discard | single | large | idle | latency) echo "relay_transport = discard:" ;;
             relay) echo "relay_transport = smtp:[127.0.0.1]:$sink" ;;
             maildir)
