@@ -222,7 +222,13 @@ internal sealed partial class MailLedger
 
         if (transaction.IsLocal && _order.Find(other => other != copy && other.Transaction == transaction && other.IsPublished && !other.IsDamaged && other.Origin == CopyOrigin.Client) is { } twin)
         {
-            Fail($"{copy} is a second copy of {twin}, out of one maildrop file");
+            if (twin.IsPromised)
+            {
+                Fail($"{copy} is a second copy of {twin}, out of one maildrop file");
+            }
+
+            // A killed process had not synced its record; the next one found it in the kernel's memory, and a power cut took it.
+            Count("duplicate (c): a record that was never synced was read after a kill, and lost");
         }
 
         if (transaction.Code >= 400)
@@ -302,6 +308,8 @@ internal sealed partial class MailLedger
         IndexEntry entry = copy.Entry!;
         if (entry.Has(EntryFlags.Removed))
         {
+            // Changes that went before the removal may be what a crash leaves of it.
+            copy.State = null;
             if (!copy.HasLeft)
             {
                 CheckLeft(copy);

@@ -104,7 +104,7 @@ internal sealed partial class MailLedger(SimWorld world)
             throw world.Broken!;
         }
 
-        Effect effect = new(copy, address, where, life) { IsForgotten = life.IsDead };
+        Effect effect = new(copy, address, where, life) { IsForgotten = life.IsDead, IsSettled = copy.HasLeftForGood };
         world.History.Note("ledger", $"delivered {copy.QueueId} to {address} at {where}");
         CheckContent(copy, found);
         CheckDelivery(copy, effect);
