@@ -29,7 +29,13 @@ public interface IMaildrop
     /// </summary>
     Stream? Open(MaildropEntry entry);
 
-    /// <summary>Takes a file out of the directory; one that is gone already counts as taken. The removal need not survive a crash.</summary>
+    /// <summary>Takes a file out of the directory; one that is gone already counts as taken. It survives a power cut after <see cref="SyncRemovals"/>.</summary>
     /// <returns>Whether it is gone; if not, why is logged.</returns>
     bool Remove(MaildropEntry entry);
+
+    /// <summary>
+    /// Makes what was removed durable, so that the queue may forget in time whose files they were. A failure is logged, and no more
+    /// than a chance that a file comes back after a power cut.
+    /// </summary>
+    void SyncRemovals();
 }

@@ -103,7 +103,19 @@ internal sealed class SimMaildrop(SimWorld world, Rng chance)
                 maildrop.NoteRemoval(entry.Name, life);
             }
 
+            life.DiskEvent();
             return true;
+        }
+
+        public void SyncRemovals() => maildrop.SyncRemovals(life);
+    }
+
+    private void SyncRemovals(Life life)
+    {
+        life.DiskEvent();
+        if (!life.IsDead && !Fails())
+        {
+            _removed.Clear();
         }
     }
 

@@ -88,6 +88,23 @@ public sealed class MaildropDirectory(string path, MailLog log) : IMaildrop
         return true;
     }
 
+    /// <inheritdoc />
+    public void SyncRemovals()
+    {
+        int directory = PosixFile.OpenForRead(path);
+        int result = directory;
+        if (directory >= 0)
+        {
+            using var handle = new SafeFileHandle(directory, ownsHandle: true);
+            result = PosixFile.Sync(directory);
+        }
+
+        if (result < 0)
+        {
+            log.Warning($"sync directory maildrop: {PosixFile.Describe(result)}");
+        }
+    }
+
     private bool MoveNext(IEnumerator<string> names)
     {
         try

@@ -65,7 +65,12 @@ public sealed class PickupService(PickupOptions options, IMaildrop maildrop, ICl
         foreach (MaildropEntry[] batch in maildrop.Ready().Where(entry => !_refused.Contains(entry.Key)).Chunk(AtOnce))
         {
             bool[] gone = await Task.WhenAll(batch.Select(entry => TakeAsync(entry, cancellationToken)));
-            removed += gone.Count(static one => one);
+            int taken = gone.Count(static one => one);
+            removed += taken;
+            if (taken > 0)
+            {
+                maildrop.SyncRemovals();
+            }
         }
 
         return removed;

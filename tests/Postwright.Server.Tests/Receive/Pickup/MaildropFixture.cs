@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using Postwright.Core.Records;
+using Postwright.Core.Seams;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue;
 using Postwright.Server.Receive.Pickup;
@@ -16,12 +17,14 @@ public sealed class MaildropFixture : ICleanup, IDisposable
 
     public MaildropFixture()
     {
-        Root = Directory.CreateTempSubdirectory("postwright-pickup-").FullName;
-        Maildrop = Directory.CreateDirectory(Path.Combine(Root, "maildrop")).FullName;
-        Pickup = new PickupService(
-            new PickupOptions { MyHostName = "host.example.com", MailName = "Postfix", OwnerUid = uint.MaxValue },
-            new MaildropDirectory(Maildrop, Log.For("pickup")), this, () => $"QUEUEID{Interlocked.Increment(ref _queueIds)}", Log.For("pickup"), Clock);
+        Root = System.IO.Directory.CreateTempSubdirectory("postwright-pickup-").FullName;
+        Maildrop = System.IO.Directory.CreateDirectory(Path.Combine(Root, "maildrop")).FullName;
+        Directory = new MaildropDirectory(Maildrop, Log.For("pickup"));
+        Pickup = PickupOf(Directory);
     }
+
+    /// <summary>The directory as pickup sees it.</summary>
+    public IMaildrop Directory { get; }
 
     public string Root { get; }
 
@@ -38,7 +41,12 @@ public sealed class MaildropFixture : ICleanup, IDisposable
 
     public List<TakenMessage> Taken { get; } = [];
 
-    public string[] FilesLeft => [.. Directory.GetFiles(Maildrop).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];
+    public string[] FilesLeft => [.. System.IO.Directory.GetFiles(Maildrop).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];
+
+    /// <summary>Pickup on another view of the directory.</summary>
+    public PickupService PickupOf(IMaildrop maildrop) => new(
+        new PickupOptions { MyHostName = "host.example.com", MailName = "Postfix", OwnerUid = uint.MaxValue },
+        maildrop, this, () => $"QUEUEID{Interlocked.Increment(ref _queueIds)}", Log.For("pickup"), Clock);
 
     /// <summary>Puts a finished file there.</summary>
     public string Drop(string name, params (byte Type, string Data)[] records)
@@ -71,7 +79,7 @@ public sealed class MaildropFixture : ICleanup, IDisposable
 
     public ICleanupMessage Begin(Envelope envelope, CleanupOptions options) => new TakenMessage(this, envelope, options);
 
-    public void Dispose() => Directory.Delete(Root, recursive: true);
+    public void Dispose() => System.IO.Directory.Delete(Root, recursive: true);
 
     public sealed class TakenMessage(MaildropFixture fixture, Envelope envelope, CleanupOptions options) : ICleanupMessage
     {

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Postwright.Core.Records;
+using Postwright.Core.Seams;
 using Postwright.Server.Cleanup;
 using Postwright.Server.Queue;
+using Postwright.Server.Receive.Pickup;
 using Postwright.Testing;
 
 namespace Postwright.Server.Tests.Receive.Pickup;
@@ -13,6 +15,46 @@ public sealed class PickupServiceTests : IDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public void Dispose() => _maildrop.Dispose();
+
+    [Fact]
+    public async Task What_was_taken_away_is_made_durable_once_a_batch_and_not_for_nothing()
+    {
+        WatchedMaildrop watched = new(_maildrop.Directory);
+        PickupService pickup = _maildrop.PickupOf(watched);
+        await pickup.TakeAllAsync(Cancellation);
+        Assert.Empty(watched.Calls);
+        _maildrop.DropMessage("ABCDE123");
+        _maildrop.DropMessage("ABCDE124");
+        Assert.Equal(2, await pickup.TakeAllAsync(Cancellation));
+        Assert.Equal(["remove", "remove", "sync"], watched.Calls);
+    }
+
+    private sealed class WatchedMaildrop(IMaildrop inner) : IMaildrop
+    {
+        public List<string> Calls { get; } = [];
+
+        public bool Exists => inner.Exists;
+
+        public IEnumerable<MaildropEntry> Ready() => inner.Ready();
+
+        public Stream? Open(MaildropEntry entry) => inner.Open(entry);
+
+        public bool Remove(MaildropEntry entry)
+        {
+            lock (Calls)
+            {
+                Calls.Add("remove");
+            }
+
+            return inner.Remove(entry);
+        }
+
+        public void SyncRemovals()
+        {
+            inner.SyncRemovals();
+            Calls.Add("sync");
+        }
+    }
 
     [Fact]
     public async Task A_message_goes_to_cleanup_and_its_file_away()
