@@ -45,7 +45,7 @@ public sealed class PgsqlServer : IAsyncLifetime
             folder,
             "postgres",
             Path.Combine(Programs, "postgres"),
-            ["-D", data, "-p", $"{Port}", "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB", "-c", "max_connections=40",
+            ["-D", data, "-p", $"{Port}", "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB", "-c", "max_connections=200",
                 "-c", "ssl=on", "-c", $"ssl_cert_file={folder}/server.pem", "-c", $"ssl_key_file={data}/server.key"],
             async () => (await CommandRun.RunAsync(Path.Combine(Programs, "pg_isready"), ["-h", folder, "-p", $"{Port}"])).ExitStatus == 0);
         await _server.StartAsync();
