@@ -111,7 +111,7 @@ def main():
         "duplicates": verdict.causes, "unexplained": len(verdict.unexplained), "over bound": len(verdict.over_bound),
         "effect to kill, milliseconds": [round(1000 * ages[int(share * (len(ages) - 1))]) for share in (0, 0.5, 0.9, 1)] if ages else [],
         "slowest return, seconds": round(max(returns, default=0), 1), "refusals": load.refusals}))
-    if not verdict.good or waiting or silent or not temporary or "panic:" in server.log():
+    if not verdict.good or waiting != 0 or silent or not temporary or "panic:" in server.log():
         for title, rows in (("lost", verdict.lost), ("not whole", verdict.broken), ("unexplained", verdict.unexplained),
                             ("over bound", verdict.over_bound), ("no service after", silent)):
             print(f"{title}: {len(rows)}", *rows[:20], sep="\n  ", file=sys.stderr)

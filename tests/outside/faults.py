@@ -188,7 +188,7 @@ def main():
     verdict = judge(load.messages, arrivals(server.inbox), disturbances, 2 * 20, failed_syncs=True)
     failures += [f"not a temporary error: {text}" for text in load.refusals if text[:1] != "4"]
     failures += ["a panic in the log"] if "panic:" in server.log() else []
-    failures += [f"{waiting} still queued"] if waiting else []
+    failures += [f"{waiting} still queued"] if waiting != 0 else []
     print(json.dumps({"seed": seed, "cells": len(cells), "accepted": load.accepted, "lost": len(verdict.lost),
                       "duplicates": verdict.causes, "unexplained": len(verdict.unexplained), "failures": len(failures), "refusals": load.refusals}))
     if failures or not verdict.good:

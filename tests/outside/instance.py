@@ -122,14 +122,18 @@ class Instance:
         return len(listing.stdout.splitlines()) if listing.returncode == 0 else None
 
     def drain(self, limit=180):
-        """Waits until the queue is empty; how many are left."""
-        deadline, left = time.time() + limit, None
+        """Waits until a running system says twice that the queue is empty; how many are left, None where nobody can say."""
+        deadline, left, empty = time.time() + limit, None, 0
         while time.time() < deadline:
+            before = self.processes()
             left = self.queued()
-            if left == 0:
+            # An answer counts only if the process that gave it was there before and is there after it.
+            sure = "mail" in before and self.processes() == before
+            empty = empty + 1 if left == 0 and sure else 0
+            if empty == 2:
                 return 0
             time.sleep(0.3)
-        return left
+        return left or None
 
     def log(self):
         try:

@@ -19,6 +19,7 @@ internal static class Postqueue
 {
     private const int Unavailable = 69;
     private const string Usage = "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site";
+    private const string CutOff = "malformed showq server response";
     private const string Down = "Cannot flush mail queue - mail system is down";
 
     /// <summary>A caller's text in a message is cut here.</summary>
@@ -108,8 +109,7 @@ internal static class Postqueue
             case ControlConnectStatus.Connected:
                 using (client)
                 {
-                    client!.Send(ControlProtocol.List);
-                    return Print(client.Reader, configuration, json, messages);
+                    return Ask(client!) ? Print(client!.Reader, configuration, json, messages) : messages.Fatal(CutOff);
                 }
 
             case ControlConnectStatus.NotPermitted:
@@ -122,6 +122,19 @@ internal static class Postqueue
 
                 messages.Warning($"Mail system is down -- accessing queue directly ({Connecting(reason)})");
                 return ListDirectly(configuration, json, messages);
+        }
+    }
+
+    private static bool Ask(ControlClient client)
+    {
+        try
+        {
+            client.Send(ControlProtocol.List);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
         }
     }
 
@@ -152,12 +165,13 @@ internal static class Postqueue
         var listing = new QueueListingText(output, configuration.GetBool("enable_long_queue_ids"), TimeZoneInfo.Local);
         try
         {
-            foreach (ListedMessage? message in ListingRecords.Read(reader))
+            using IEnumerator<ListedMessage?> list = ListingRecords.Read(reader).GetEnumerator();
+            while (Next(list, out ListedMessage? message))
             {
                 if (message is null)
                 {
                     output.Flush();
-                    return messages.Fatal("malformed showq server response");
+                    return messages.Fatal(CutOff);
                 }
 
                 if (json)
@@ -182,6 +196,22 @@ internal static class Postqueue
         {
             // A reader that has seen enough: postqueue -p | head.
             return 0;
+        }
+    }
+
+    /// <summary>The next message. A read that fails is a list that ends early, never a list that is at its end.</summary>
+    private static bool Next(IEnumerator<ListedMessage?> list, out ListedMessage? message)
+    {
+        try
+        {
+            bool more = list.MoveNext();
+            message = more ? list.Current : null;
+            return more;
+        }
+        catch (IOException)
+        {
+            message = null;
+            return true;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Postwright.Testing.Processes;
 
@@ -29,6 +30,30 @@ public sealed partial class QueueToolsTests
 
         await server.RunAsync("sendmail", ["-t"], "To: ann@example.test\nSubject: woken\n\ntest\n");
         Assert.Contains("Subject: woken\n", Assert.Single(await server.MailAsync("ann")), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("-p")]
+    [InlineData("-j")]
+    public async Task A_listing_that_is_cut_off_is_an_error_and_no_empty_queue(string mode)
+    {
+        await using ServerInstance server = await ServerInstance.StartAsync(start: false);
+        string path = Path.Combine(server.QueueDirectory, "public", "control");
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(1);
+        Task<CommandRun> listing = server.RunAsync("postqueue", [mode]);
+
+        // Closed with the request unread, as by a process that is killed: the client's read fails.
+        using (Socket session = await listener.AcceptAsync(TestContext.Current.CancellationToken))
+        {
+            Assert.True(session.Poll(TimeSpan.FromSeconds(60), SelectMode.SelectRead));
+        }
+
+        CommandRun run = await listing;
+        Assert.Equal((69, ""), (run.ExitStatus, run.Output));
+        Assert.Contains("malformed showq server response", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]
