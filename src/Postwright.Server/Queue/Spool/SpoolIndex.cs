@@ -19,8 +19,12 @@ internal sealed class SpoolIndex
     /// <summary>The segments that can be read, oldest first.</summary>
     public SortedDictionary<uint, Segment> Segments { get; } = [];
 
-    /// <summary>True when this maildrop file's message is queued, or left the queue a short while ago.</summary>
-    public bool KnowsMaildrop(string key) => key.Length > 0 && (_maildrop.ContainsKey(key) || _recent.Contains(key));
+    /// <summary>
+    /// True when this maildrop file's message is queued, or left the queue a short while ago. One that is corrupt does not
+    /// count: the file may be all that is left of it.
+    /// </summary>
+    public bool KnowsMaildrop(string key) =>
+        key.Length > 0 && (_maildrop.TryGetValue(key, out IndexEntry? entry) ? !entry.Has(EntryFlags.Corrupt) : _recent.Contains(key));
 
     /// <summary>Remembers the key of a message that has left the queue.</summary>
     public void RememberMaildrop(string key)

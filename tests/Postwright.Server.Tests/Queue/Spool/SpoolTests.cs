@@ -272,6 +272,31 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public async Task A_maildrop_file_is_taken_in_again_when_its_message_has_lost_its_content()
+    {
+        string lost;
+        await using (var spool = await _folder.OpenAsync())
+        {
+            lost = await SpoolFolder.AppendAsync(spool, id => SpoolFolder.Message(id) with { MaildropKey = "ABC:8" }, length: 200_000);
+        }
+
+        File.Delete(Assert.Single(_folder.Files("*.content")));
+        string id;
+        await using (var spool = await _folder.OpenAsync())
+        {
+            Assert.True(spool.TryGetEntry(lost, out QueueEntry entry));
+            Assert.Equal(QueueName.Corrupt, entry.Queue);
+            id = await SpoolFolder.AppendAsync(spool, id => SpoolFolder.Message(id) with { MaildropKey = "ABC:8" }, length: 200_000);
+        }
+
+        await using (var spool = await _folder.OpenAsync())
+        {
+            using StoredMessage? message = await spool.LoadAsync(id, CancellationToken.None);
+            Assert.Equal(SpoolFolder.Text(id, 200_000), await SpoolFolder.ReadAsync(message!.Content));
+        }
+    }
+
+    [Fact]
     public async Task Large_contents_are_files_that_go_with_their_message()
     {
         await using var spool = await _folder.OpenAsync();
