@@ -526,6 +526,10 @@ internal sealed partial class MailLedger
         {
             FailUnlessRot(copy, "cannot be read: " + what);
         }
+        else if (!world.DiskHadTrouble && copy.Entry?.Extra is not { ContentFile: > 0 })
+        {
+            FailUnlessRot(copy, "was promised to nobody, and a part of its record was kept: " + what);
+        }
         else if (!copy.IsDamaged)
         {
             Count("refused, and its record survived without the content: kept as corrupt");

@@ -9,6 +9,9 @@ internal sealed partial class MailLedger
 {
     private const EntryFlags StateFlags = EntryFlags.Hold | EntryFlags.Tried | EntryFlags.ForceExpire;
 
+    // The longest time between two attempts, and room for slow mailboxes and long lines.
+    private static readonly TimeSpan AttemptLimit = TimeSpan.FromHours(2);
+
     private readonly HashSet<string> _refusedForGood = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>A mailbox or a server has said that it will never take mail for this recipient, or this message.</summary>
@@ -18,6 +21,11 @@ internal sealed partial class MailLedger
     public void Stopped(Life life)
     {
         Look(life);
+        if (life.Deliveries > 0)
+        {
+            Fail($"the stop did not wait for {life.Deliveries} deliveries");
+        }
+
         if (world.DiskHadTrouble)
         {
             return;
@@ -35,7 +43,7 @@ internal sealed partial class MailLedger
                 Fail($"a change of {copy} was not written down by the stop");
             }
 
-            if (copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled) is { } effect)
+            if (!copy.HasLeft && copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled) is { } effect)
             {
                 Fail($"{copy} was delivered to {effect.Address}, and the stop did not write that down");
             }
@@ -59,14 +67,25 @@ internal sealed partial class MailLedger
     /// <summary>What is returned has stayed too long, or somebody has refused it for good.</summary>
     private void CheckReturned(Copy notice)
     {
-        if (notice.NoticeAction != "failed" || !_copies.TryGetValue(notice.Parent, out Copy? cause) || cause.IsExpired)
+        if (notice.NoticeAction != "failed" || !_copies.TryGetValue(notice.Parent, out Copy? cause))
         {
             return;
         }
 
         // A notice that comes back has the recipients of the one inside as well.
+        bool isCalmForLong = world.IsCalm && world.Scheduler.Now - world.CalmSince > AttemptLimit.Ticks;
         foreach (string recipient in notice.Told.Where(cause.Recipients.Contains))
         {
+            if (cause.IsExpired)
+            {
+                if (isCalmForLong && recipient.StartsWith("ok.", StringComparison.Ordinal))
+                {
+                    Fail($"{notice} returns the mail for {recipient} as too old, although everything has been working for {TimeSpan.FromTicks(world.Scheduler.Now - world.CalmSince)}");
+                }
+
+                continue;
+            }
+
             bool isNowhere = recipient.EndsWith("@error.example", StringComparison.Ordinal) || recipient.EndsWith("@nowhere.example", StringComparison.Ordinal);
             if (!isNowhere && !_refusedForGood.Contains(recipient))
             {

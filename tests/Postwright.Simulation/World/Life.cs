@@ -73,6 +73,9 @@ internal sealed class Life : ILogSink
 
     public bool IsDead { get; private set; }
 
+    /// <summary>Local and virtual deliveries under way.</summary>
+    public int Deliveries { get; set; }
+
     /// <summary>The next event of the disk is its end.</summary>
     public bool DiesNow => _crashAfter == 1;
 

@@ -13,6 +13,19 @@ internal sealed class Mailboxes(SimWorld world, Life life, Rng chance) : IDelive
 {
     public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
     {
+        life.Deliveries++;
+        try
+        {
+            return await DeliverAllAsync(request, cancellationToken);
+        }
+        finally
+        {
+            life.Deliveries--;
+        }
+    }
+
+    private async ValueTask<IReadOnlyList<RecipientResult>> DeliverAllAsync(DeliveryRequest request, CancellationToken cancellationToken)
+    {
         byte[] content = new byte[request.Content.Length];
         for (int done = 0; done < content.Length;)
         {
@@ -92,7 +105,7 @@ internal sealed class Mailboxes(SimWorld world, Life life, Rng chance) : IDelive
         string own = recipient.Address[..recipient.Address.IndexOf('@', StringComparison.Ordinal)][(fate.Length + 1)..];
         string domain = recipient.Address[(recipient.Address.IndexOf('@', StringComparison.Ordinal) + 1)..];
         string[] members = fate == "list"
-            ? [$"ok.{own}x1@{domain}", $"ok.{own}x2@{domain}", $"bounce.{own}x3@{domain}"]
+            ? [$"ok.{own}x1@{domain}", $"defer.{own}x2@{domain}", $"bounce.{own}x3@{domain}"]
             : [$"ok.{own}y1@{domain}", $"ok.{own}y2@remote2.example"];
         world.Ledger.Expanded(request.Envelope.QueueId, recipient.Address, members);
         return new RecipientResult(recipient.Index, DeliveryStatus.Expanded, "2.0.0", "expanded", "local")

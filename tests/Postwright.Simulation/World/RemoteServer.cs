@@ -131,7 +131,7 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
                     }
 
                     await SayAsync(end, "354 go on");
-                    if (!await TakeAsync(end, reader, mode, recipients))
+                    if (!await TakeAsync(end, reader, mode, dropsAfter-- <= 0, recipients))
                     {
                         return;
                     }
@@ -178,7 +178,7 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
     }
 
     /// <summary>Takes a message; false if the session is over by it.</summary>
-    private async ValueTask<bool> TakeAsync(SimEnd end, WireReader reader, PeerMode mode, List<string> recipients)
+    private async ValueTask<bool> TakeAsync(SimEnd end, WireReader reader, PeerMode mode, bool drops, List<string> recipients)
     {
         List<byte> content = [];
         while (true)
@@ -197,6 +197,19 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
             content.AddRange("\r\n"u8);
         }
 
+        if (drops)
+        {
+            // It has all of the message, and does not take it.
+            if (mode == PeerMode.SaysFarewell)
+            {
+                await SayAsync(end, "421 4.3.2 closing down");
+                await end.DisposeAsync();
+                return false;
+            }
+
+            throw new IOException("dropped");
+        }
+
         if (mode is PeerMode.DefersMessage or PeerMode.RejectsMessage)
         {
             if (mode == PeerMode.RejectsMessage)
@@ -212,7 +225,9 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
             return true;
         }
 
-        List<Effect> effects = [.. recipients.Select(recipient => world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.LifeOf(end.Peer.Context)))];
+        // Over LMTP each recipient has a reply of its own; some mailboxes are full for now.
+        bool[] full = [.. recipients.Select(_ => isLmtp && !world.IsCalm && chance.Percent(15))];
+        List<Effect?> effects = [.. recipients.Select((recipient, i) => full[i] ? null : world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.LifeOf(end.Peer.Context)))];
         switch (mode)
         {
             case PeerMode.DropsAfterDot:
@@ -227,14 +242,14 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
                 break;
         }
 
-        foreach (Effect effect in effects)
+        for (int i = 0; i < effects.Count; i++)
         {
-            if (isLmtp || effect == effects[0])
+            if (isLmtp || i == 0)
             {
-                await SayAsync(end, "250 2.0.0 Ok: taken");
+                await SayAsync(end, full[i] ? "452 4.2.2 mailbox full" : "250 2.0.0 Ok: taken");
             }
 
-            effect.ReplyAt(end, end.Sent);
+            effects[i]?.ReplyAt(end, end.Sent);
         }
 
         return true;

@@ -88,6 +88,9 @@ internal sealed class SimWorld
     /// <summary>The faults are over.</summary>
     public bool IsCalm { get; private set; }
 
+    /// <summary>When they ended.</summary>
+    public long CalmSince { get; private set; }
+
     /// <summary>0 for none, 1 when mailboxes are busy, 2 when they are slow.</summary>
     public int MailboxTrouble { get; set; }
 
@@ -294,7 +297,7 @@ internal sealed class SimWorld
     /// <summary>The faults end; held mail is released, damaged mail is thrown away.</summary>
     private void CalmDown()
     {
-        IsCalm = true;
+        (IsCalm, CalmSince) = (true, Scheduler.Now);
         _events.EndAll();
         _events.ReleaseAll();
     }
