@@ -64,7 +64,7 @@ internal static class SimConfiguration
         "minimal_backoff_time = 60s\nmaximal_backoff_time = 900s\nqueue_run_delay = 60s\nmaximal_queue_lifetime = 40m\nbounce_queue_lifetime = 30m\nenable_long_queue_ids = yes\n",
         "spool_cache_limit = 0\nspool_inline_limit = 2000\nsmtp_connection_cache_on_demand = no\nnotify_classes = bounce, 2bounce, resource\n",
         "qmgr_message_active_limit = 3\ndefault_process_limit = 2\nsmtpd_timeout = 20s\nlocal_destination_recipient_limit = 5\nsmtp_helo_timeout = 30s\n",
-        "maximal_queue_lifetime = 1d\nbounce_queue_lifetime = 12h\ndelay_warning_time = 1h\nsoft_bounce = no\nqueue_minfree = 100000\nsmtp_data_done_timeout = 60s\nvirtual_destination_recipient_limit = 3\n",
+        "maximal_queue_lifetime = 1d\nbounce_queue_lifetime = 12h\ninitial_destination_concurrency = 1\ndelay_warning_time = 1h\nsoft_bounce = no\nqueue_minfree = 100000\nsmtp_data_done_timeout = 60s\nvirtual_destination_recipient_limit = 3\n",
     ];
 
     private static readonly HostFacts Facts = new("mail.sim.example", [new InterfaceAddress(IPAddress.Parse("10.0.0.1"), 8)]) { ProcessName = "simulation" };
