@@ -225,9 +225,11 @@ public sealed partial class QueueManager
         {
             if (error is not null && !IsStopping && _store.TryGetEntry(message.QueueId, out QueueEntry entry) && entry.Queue != QueueName.Corrupt)
             {
-                // The disk failed: the message is where it was, and is read again later.
+                // The disk failed: the message is where it was, and is read again later. Not before the time in its row, which a
+                // clock that was set back may have put later still: an entry before that is out of date for who takes it.
                 _log.Warning($"{message.QueueId}: cannot read queue file: {error}");
-                _deferred.Add(message.QueueId, _now + _options.MinimalBackoff);
+                DateTimeOffset next = _now + _options.MinimalBackoff;
+                _deferred.Add(message.QueueId, entry.NextAttempt > next ? entry.NextAttempt : next);
             }
 
             LeaveActive(message);

@@ -355,4 +355,18 @@ public sealed class OperationTests
         rig.Store.FailLoads = false;
         await rig.Eventually(TimeSpan.FromSeconds(30), () => rig.Store.Count == 0);
     }
+
+    [Fact]
+    public async Task A_message_that_cannot_be_read_while_the_clock_is_set_back_is_tried_again()
+    {
+        await using QueueRig rig = new();
+        rig.Transport("smtp");
+        string id = rig.Keep("a@test", "b@one.test");
+        rig.Time.AdjustTime(rig.Time.GetUtcNow().AddMinutes(-15));
+        rig.Store.FailLoads = true;
+        rig.Start();
+        await rig.Logged($"{id}: cannot read queue file: Input/output error");
+        rig.Store.FailLoads = false;
+        await rig.Eventually(TimeSpan.FromSeconds(30), () => rig.Store.Count == 0);
+    }
 }
