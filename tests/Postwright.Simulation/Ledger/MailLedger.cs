@@ -7,7 +7,10 @@ namespace Postwright.Simulation.Ledger;
 /// <summary>
 /// What became of every recipient of every message, found from outside: from what clients read, what mailboxes and servers
 /// got, what the disk would still have after a power cut, and the log. A broken promise ends the world.
-/// <para>Parts: this one (what happens), Checks (what must hold then), Log (what the log tells).</para>
+/// <para>
+/// Parts: this one (what happens), Log (what the log tells), Queue (what the ledger reads of the queue); then what must hold:
+/// Published (on the way in), Delivered, Left (on the way out), Starts (from one process to the next), Promises (beyond that).
+/// </para>
 /// </summary>
 internal sealed partial class MailLedger(SimWorld world)
 {
