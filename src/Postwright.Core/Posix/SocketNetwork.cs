@@ -68,10 +68,6 @@ public sealed class SocketNetwork(TimeProvider timeProvider) : INetwork
         }
     }
 
-    /// <summary>Takes over a listening socket that was inherited (descriptors from 3 on, as systemd and master pass them).</summary>
-    public IListener Adopt(int descriptor) =>
-        new SocketListener(new Socket(new SafeSocketHandle(descriptor, ownsHandle: true)), timeProvider);
-
     private static Socket NewSocket(EndPoint endPoint) => endPoint is UnixDomainSocketEndPoint
         ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
         : new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);

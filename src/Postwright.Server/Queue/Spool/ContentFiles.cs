@@ -24,6 +24,26 @@ internal sealed class ContentFiles(SpoolOptions options, IDisk disk, IChance cha
     private readonly Dictionary<ulong, int> _readers = [];
     private readonly Dictionary<ulong, long> _sizes = [];
     private readonly Stack<(ulong Number, long Size)> _free = new();
+    private volatile bool _isSpaceShort;
+
+    /// <summary>While space is short no file is kept for reuse; what is kept already, <see cref="DeleteFree"/> deletes.</summary>
+    public bool IsSpaceShort
+    {
+        get => _isSpaceShort;
+        set => _isSpaceShort = value;
+    }
+
+    /// <summary>True when files are kept for reuse.</summary>
+    public bool HasFree
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _free.Count > 0;
+            }
+        }
+    }
 
     /// <summary>The path of a content's file.</summary>
     public string PathOf(ulong number) => Path.Combine(options.Directory, number.ToString("x16", CultureInfo.InvariantCulture) + Suffix);
@@ -127,7 +147,7 @@ internal sealed class ContentFiles(SpoolOptions options, IDisk disk, IChance cha
         lock (_gate)
         {
             long size = Math.Max(length, _sizes.GetValueOrDefault(number));
-            if (size <= LargestFree && _free.Count < MostFree && !_readers.ContainsKey(number))
+            if (size <= LargestFree && _free.Count < MostFree && !_isSpaceShort && !_readers.ContainsKey(number))
             {
                 _sizes.Remove(number);
                 _free.Push((number, size));

@@ -105,11 +105,15 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
     public StoreRoom Room()
     {
         long bytes = _freeSpace.Bytes();
-        if (bytes < LowSegments * _options.SegmentBytes)
+        _files.IsSpaceShort = bytes < LowSegments * _options.SegmentBytes;
+        if (_files.IsSpaceShort)
         {
             // Whoever asks may refuse mail for it, and mail that never gets here would fill no segment, which is when space is won back.
             _compactionDue.Writer.TryWrite(true);
-            _ = _disk.OffloadAsync(() => _files.DeleteFree(_log));
+            if (_files.HasFree)
+            {
+                _ = _disk.OffloadAsync(() => _files.DeleteFree(_log));
+            }
         }
 
         return new StoreRoom(bytes, _pool.Count * (long)_options.SegmentBytes);

@@ -17,7 +17,9 @@ public sealed class SmtpdServer : IAsyncDisposable
     // In the order they came in: what is done to all of them is done in that order, in each run of a simulation.
     private readonly LinkedList<SmtpdSession> _sessions = [];
     private readonly ITimer _timer;
+    private TaskCompletionSource<bool>? _allGone;
     private int _lastNumber;
+    private int _running;
     private int _beating;
     private volatile bool _stopping;
 
@@ -56,6 +58,7 @@ public sealed class SmtpdServer : IAsyncDisposable
         lock (_gate)
         {
             place = _sessions.AddLast(session);
+            _running++;
         }
 
         if (_stopping)
@@ -81,6 +84,7 @@ public sealed class SmtpdServer : IAsyncDisposable
 
             session.Dispose();
             await connection.DisposeAsync();
+            Gone();
         }
     }
 
@@ -106,11 +110,42 @@ public sealed class SmtpdServer : IAsyncDisposable
 
     private async Task WaitForSessionsAsync(TimeSpan patience)
     {
-        long start = _time.GetTimestamp();
-        while (SessionCount > 0 && _time.GetElapsedTime(start) < patience)
+        Task<bool> allGone;
+        lock (_gate)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(50), _time);
+            if (_running == 0)
+            {
+                return;
+            }
+
+            _allGone ??= new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            allGone = _allGone.Task;
         }
+
+        using CancellationTokenSource late = new(patience, _time);
+        try
+        {
+            await allGone.OrCancelledAsync(late.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // They had their time.
+        }
+    }
+
+    /// <summary>A session's connection is closed: the last one tells who waits for it.</summary>
+    private void Gone()
+    {
+        TaskCompletionSource<bool>? allGone = null;
+        lock (_gate)
+        {
+            if (--_running == 0)
+            {
+                (allGone, _allGone) = (_allGone, null);
+            }
+        }
+
+        allGone?.SetResult(true);
     }
 
     /// <inheritdoc />

@@ -172,6 +172,36 @@ public sealed class DiskTroubleTests
     }
 
     [Fact]
+    public void While_room_is_little_no_file_of_a_large_content_is_kept_for_another()
+    {
+        Remove(Stored(5000));
+        Assert.Single(Contents());
+        string later = Stored(5000);
+        _disk.Free = 3 * SpoolWorld.Options.SegmentBytes;
+        Remove(Stored(5000));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _spool.Room();
+        Assert.Single(Contents());
+        Remove(later);
+        Assert.Empty(Contents());
+
+        string[] Contents() => [.. _disk.Names.Where(static name => name.EndsWith(".content", StringComparison.Ordinal))];
+
+        string Stored(int length)
+        {
+            Assert.Equal(StoreStatus.Stored, Settle(Append(length)));
+            return _spool.Entries()[^1].QueueId;
+        }
+
+        void Remove(string id)
+        {
+            Task<bool> removed = _spool.RecordAsync([new MessageRemoved(id)], urgent: true);
+            Settle();
+            Assert.True(IsTrue(removed));
+        }
+    }
+
+    [Fact]
     public void Less_than_queue_minfree_refuses_mail_only()
     {
         _spool = Open(SpoolWorld.Options with { MinFree = 1000, Directory = "/other/spool" });
