@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Postwright.Core.Tables;
 
 // Table sources, as postmap(1) reads them: a line that begins with white space continues the one before it; lines that are
@@ -14,7 +16,7 @@ internal static class LogicalLines
     public const int MaxLength = 1 << 20;
 
     /// <summary>Splits a file's content; lines that continue nothing are warned of and left out.</summary>
-    public static IEnumerable<LogicalLine> Read(string content, string path, Action<string> warn)
+    public static IEnumerable<LogicalLine> Read(byte[] content, string path, Action<string> warn)
     {
         foreach (LogicalLine line in Read(content))
         {
@@ -30,7 +32,7 @@ internal static class LogicalLines
     }
 
     /// <summary>Splits a file's content.</summary>
-    public static IEnumerable<LogicalLine> Read(string content)
+    public static IEnumerable<LogicalLine> Read(byte[] content)
     {
         int number = 0;
         int first = 0;
@@ -39,7 +41,7 @@ internal static class LogicalLines
         System.Text.StringBuilder? joined = null;
         while (start < content.Length)
         {
-            int end = content.IndexOf('\n', start);
+            int end = Array.IndexOf(content, (byte)'\n', start);
             end = end < 0 ? content.Length : end;
             int from = start;
             start = end + 1;
@@ -53,7 +55,7 @@ internal static class LogicalLines
             if (line is not null && kind == LineKind.Continuation)
             {
                 joined ??= new System.Text.StringBuilder(line);
-                joined.Append(content, from, Math.Min(end - from, MaxLength - joined.Length));
+                joined.Append(TableText.Decode(content.AsSpan(from, Math.Min(end - from, MaxLength - joined.Length))));
                 continue;
             }
 
@@ -63,7 +65,7 @@ internal static class LogicalLines
                 joined = null;
             }
 
-            line = content.Substring(from, Math.Min(end - from, MaxLength));
+            line = TableText.Decode(content.AsSpan(from, Math.Min(end - from, MaxLength)));
             first = number;
         }
 
@@ -76,6 +78,8 @@ internal static class LogicalLines
     /// <summary>What C's isspace says of ASCII.</summary>
     public static readonly char[] White = [' ', '\t', '\r', '\n', '\v', '\f'];
 
+    private static readonly SearchValues<byte> WhiteBytes = SearchValues.Create(" \t\r\n\v\f"u8);
+
     private enum LineKind
     {
         Skipped,
@@ -83,15 +87,15 @@ internal static class LogicalLines
         Continuation,
     }
 
-    private static LineKind Classify(ReadOnlySpan<char> physical)
+    private static LineKind Classify(ReadOnlySpan<byte> physical)
     {
-        if (physical.Length > 0 && char.IsAsciiLetterOrDigit(physical[0]))
+        if (physical.Length > 0 && char.IsAsciiLetterOrDigit((char)physical[0]))
         {
             return LineKind.Start;
         }
 
-        ReadOnlySpan<char> trimmed = physical.TrimStart(White);
-        return trimmed.IsEmpty || trimmed[0] == '#' ? LineKind.Skipped
-            : trimmed.Length == physical.Length ? LineKind.Start : LineKind.Continuation;
+        int text = physical.IndexOfAnyExcept(WhiteBytes);
+        return text < 0 || physical[text] == '#' ? LineKind.Skipped
+            : text == 0 ? LineKind.Start : LineKind.Continuation;
     }
 }

@@ -164,7 +164,7 @@ public abstract class MatchList
 
     private void AddFile(string path, bool match, int depth)
     {
-        string? content = null;
+        byte[]? content = null;
         string reason = depth >= MaxFileDepth ? "files are nested too deeply" : "";
         try
         {
@@ -173,7 +173,7 @@ public abstract class MatchList
                 reason = Libc.ErrorText(errno);
             }
 
-            content = reason.Length == 0 ? TableText.Decode(SystemFiles.ReadAllBytes(path)) : null;
+            content = reason.Length == 0 ? SystemFiles.ReadAllBytes(path) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

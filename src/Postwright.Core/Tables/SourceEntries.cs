@@ -70,7 +70,7 @@ internal static class SourceEntries
 
         i = Math.Min(i, text.Length);
         key = text[..i];
-        value = text[i..].Trim(LogicalLines.White);
+        value = text.AsSpan(i).Trim(LogicalLines.White).ToString();
         return !quoted;
     }
 }

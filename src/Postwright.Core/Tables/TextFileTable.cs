@@ -110,8 +110,7 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
                 return;
             }
 
-            string content = TableText.Decode(SystemFiles.ReadAllBytes(Path));
-            _rules = Parse(LogicalLines.Read(content, Path, log.Warning), log.Warning);
+            _rules = Parse(LogicalLines.Read(SystemFiles.ReadAllBytes(Path), Path, log.Warning), log.Warning);
             _error = null;
             _loaded = now;
         }

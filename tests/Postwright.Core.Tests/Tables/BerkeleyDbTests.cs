@@ -2,67 +2,9 @@ using Postwright.Core.Tables;
 
 namespace Postwright.Core.Tests.Tables;
 
+/// <summary>hash and btree files: what is theirs alone.</summary>
 public sealed class BerkeleyDbTests
 {
-    public static TheoryData<string, int> Sizes => new()
-    {
-        { "hash", 1 }, { "hash", 1000 }, { "hash", 50000 }, { "btree", 1 }, { "btree", 1000 }, { "btree", 50000 },
-    };
-
-    [Theory]
-    [MemberData(nameof(Sizes))]
-    public async Task Files_made_by_postfix_are_read_entry_by_entry(string type, int count)
-    {
-        using var bench = new TableBench();
-        string path = bench.Write("map", Source(count));
-        Assert.Equal(0, bench.Postfix("postmap", "", $"{type}:{path}").Status);
-        for (int i = 0; i < count; i++)
-        {
-            Assert.Equal("=" + Value(i), await bench.AskAsync($"{type}:{path}", Key(i).ToUpperInvariant()));
-        }
-
-        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", "nobody@example.com"));
-        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", ""));
-        Assert.Empty(bench.LogLines);
-    }
-
-    [Theory]
-    [InlineData("hash")]
-    [InlineData("btree")]
-    public void Entries_are_listed_in_the_order_of_postfix(string type)
-    {
-        using var bench = new TableBench();
-        string path = bench.Write("map", Source(1000));
-        bench.Postfix("postmap", "", $"{type}:{path}");
-        var listed = new StringWriter();
-        Assert.Null(((IListable)bench.Registry.Open($"{type}:{path}")).List((key, value) => listed.Write($"{key}\t{value}\n")));
-        Assert.Equal(bench.Postfix("postmap", "", "-s", $"{type}:{path}").Out, listed.ToString());
-    }
-
-    [Theory]
-    [InlineData("hash")]
-    [InlineData("btree")]
-    public async Task A_rewritten_and_a_replaced_file_count_at_the_next_lookup(string type)
-    {
-        using var bench = new TableBench();
-        string path = bench.Write("map", "a 1\n");
-        bench.Postfix("postmap", "", $"{type}:{path}");
-        Assert.Equal("=1", await bench.AskAsync($"{type}:{path}", "a"));
-        bench.Write("map", "a 2\nb 3\n");
-        bench.Postfix("postmap", "", $"{type}:{path}");
-        Assert.Equal("=2", await bench.AskAsync($"{type}:{path}", "a"));
-        string other = bench.Write("other", "a 4\n");
-        bench.Postfix("postmap", "", $"{type}:{other}");
-        File.Move(other + ".db", path + ".db", overwrite: true);
-        Assert.Equal("=4", await bench.AskAsync($"{type}:{path}", "a"));
-        Assert.Equal("-", await bench.AskAsync($"{type}:{path}", "b"));
-        File.Delete(path + ".db");
-        Assert.Equal("!", await bench.AskAsync($"{type}:{path}", "a"));
-        Assert.Equal($"warning: {type}:{path} is unavailable. open database {path}.db: No such file or directory", Assert.Single(bench.LogLines));
-        bench.Postfix("postmap", "", $"{type}:{path}");
-        Assert.Equal("=2", await bench.AskAsync($"{type}:{path}", "a"));
-    }
-
     [Theory]
     [InlineData("-N", "hash")]
     [InlineData("-n", "hash")]
@@ -105,7 +47,7 @@ public sealed class BerkeleyDbTests
     public async Task Lookups_beside_a_rewriting_postmap_see_the_old_table_or_the_new_one(string type)
     {
         using var bench = new TableBench();
-        string path = bench.Write("map", Source(300) + "version 0\n");
+        string path = bench.Write("map", TableEntries.Source(300, 2000) + "version 0\n");
         bench.Postfix("postmap", "", $"{type}:{path}");
         using var registry = new TableRegistry(bench.Log, TimeProvider.System);
         ILookupTable table = registry.Open($"{type}:{path}");
@@ -113,7 +55,7 @@ public sealed class BerkeleyDbTests
         Task<int>[] readers = [.. Enumerable.Range(0, 3).Select(_ => Task.Run(ReadAsync, TestContext.Current.CancellationToken))];
         for (int i = 1; i <= 12; i++)
         {
-            bench.Write("map", Source(300 + (i * 40)) + $"version {i}\n");
+            bench.Write("map", TableEntries.Source(300 + (i * 40), 2000) + $"version {i}\n");
             if (i % 3 == 0)
             {
                 File.Copy(path, path + "2", overwrite: true);
@@ -138,7 +80,7 @@ public sealed class BerkeleyDbTests
             do
             {
                 int key = count % 300;
-                Assert.Equal(Value(key), (await table.LookupAsync(Key(key), CancellationToken.None)).Value);
+                Assert.Equal(TableEntries.Value(key), (await table.LookupAsync(TableEntries.Key(key, 2000), CancellationToken.None)).Value);
                 int version = int.Parse((await table.LookupAsync("version", CancellationToken.None)).Value!, System.Globalization.CultureInfo.InvariantCulture);
                 Assert.True(version >= last, $"{version} after {last}");
                 last = version;
@@ -159,7 +101,7 @@ public sealed class BerkeleyDbTests
     public async Task Damaged_files_never_throw_or_hang(string type)
     {
         using var bench = new TableBench();
-        string path = bench.Write("map", Source(400));
+        string path = bench.Write("map", TableEntries.Source(400, 2000));
         bench.Postfix("postmap", "", $"{type}:{path}");
         byte[] good = await File.ReadAllBytesAsync(path + ".db", TestContext.Current.CancellationToken);
         var random = new Random(20260821);
@@ -190,11 +132,11 @@ public sealed class BerkeleyDbTests
             File.WriteAllBytes(path + ".new", bad.AsSpan(0, length));
             File.Move(path + ".new", path + ".db", overwrite: true);
             int key = random.Next(400);
-            string answer = await bench.AskAsync($"{type}:{path}", Key(key));
+            string answer = await bench.AskAsync($"{type}:{path}", TableEntries.Key(key, 2000));
             refused += answer == "!" ? 1 : 0;
             if (round % 3 == 0 && answer != "!")
             {
-                Assert.Equal("=" + Value(key), answer);
+                Assert.Equal("=" + TableEntries.Value(key), answer);
             }
 
             ((IListable)bench.Registry.Open($"{type}:{path}")).List((_, _) => { });
@@ -202,25 +144,5 @@ public sealed class BerkeleyDbTests
 
         Assert.NotEqual(0, refused);
         Assert.Contains(bench.LogLines, line => line.Contains("is damaged", StringComparison.Ordinal));
-    }
-
-    internal static string Key(int i) => i % 37 == 5 ? $"key{i}{new string('k', 2000)}@example.com" : $"key{i}@example{i % 97}.com";
-
-    internal static string Value(int i) => (i % 50) switch
-    {
-        0 => $"v{i} " + new string('x', 9000),
-        1 => $"v{i} " + new string('y', 1500),
-        _ => $"v{i}",
-    };
-
-    internal static string Source(int count)
-    {
-        var text = new System.Text.StringBuilder();
-        for (int i = 0; i < count; i++)
-        {
-            text.Append(Key(i)).Append(' ').Append(Value(i)).Append('\n');
-        }
-
-        return text.ToString();
     }
 }

@@ -224,29 +224,13 @@ public sealed class PostmapOracleTests
         Compare([.. AsRoot.Select(line => (line, ""))]);
     }
 
-    [Theory]
-    [InlineData("hash", 1)]
-    [InlineData("btree", 1)]
-    [InlineData("hash", 50000)]
-    [InlineData("btree", 50000)]
-    public void Postfix_reads_what_our_postmap_wrote(string type, int count)
-    {
-        using var bench = new TableBench();
-        bench.Write("map", BerkeleyDbTests.Source(count));
-        Assert.Equal((0, "", ""), bench.Run(Ours("postmap"), "", $"{type}:map"));
-        string keys = string.Concat(Enumerable.Range(0, count).Select(i => BerkeleyDbTests.Key(i) + "\n"));
-        string expected = string.Concat(Enumerable.Range(0, count).Select(i => $"{BerkeleyDbTests.Key(i)}\t{BerkeleyDbTests.Value(i)}\n"));
-        Assert.Equal((0, expected, ""), bench.Postfix("postmap", keys, "-q", "-", $"{type}:map"));
-        Assert.Equal((0, expected, ""), bench.Run(Ours("postmap"), keys, "-q", "-", $"{type}:map"));
-    }
-
     [Fact]
     public async Task A_build_that_fails_half_way_leaves_the_old_table()
     {
         using var bench = new TableBench();
         bench.Write("map", "a 1\n");
         Assert.Equal((0, "", ""), bench.Run(Ours("postmap"), "", "hash:map"));
-        bench.Write("map", BerkeleyDbTests.Source(20000));
+        bench.Write("map", TableEntries.Source(20000));
         Assert.NotEqual(0, bench.Run("/bin/sh", "", "-c", $"trap '' XFSZ; ulimit -f 200; exec {Ours("postmap")} hash:map").Status);
         Assert.Equal("=1", await bench.AskAsync($"hash:{bench["map"]}", "a"));
         Assert.Equal(["main.cf", "map", "map.db"], Directory.GetFiles(bench.Directory).Select(Path.GetFileName).Order(StringComparer.Ordinal));

@@ -22,7 +22,7 @@ public sealed class TableFuzzTests
     public void Binary_files_with_random_damage_are_read_without_an_exception(string type)
     {
         using var bench = new TableBench();
-        string path = bench.Write("map", LmdbAndCdbTests.Source(400));
+        string path = bench.Write("map", TableEntries.Source(400));
         Assert.Equal(0, bench.Postfix("postmap", "", $"{type}:{path}").Status);
         IndexKind kind = IndexKind.Of(type)!;
         byte[] good = File.ReadAllBytes(path + kind.Suffix);
@@ -47,7 +47,7 @@ public sealed class TableFuzzTests
                 for (int i = 0; i < 8; i++)
                 {
                     int key = random.Next(400);
-                    byte[] bytes = TableText.EncodeWithNul(LmdbAndCdbTests.Key(key));
+                    byte[] bytes = TableText.EncodeWithNul(TableEntries.Key(key));
                     IndexOutcome outcome = reader.Find(kind.WritesNul ? bytes : bytes.AsSpan(0, bytes.Length - 1), out _);
                     found += outcome == IndexOutcome.Found ? 1 : 0;
                     damaged += outcome == IndexOutcome.Damaged ? 1 : 0;
@@ -134,8 +134,8 @@ public sealed class TableFuzzTests
             {
                 foreach (bool utf8 in (bool[])[true, false])
                 {
-                    entries += SourceEntries.Read("x", LogicalLines.Read(text, "x", _ => { }), "", utf8, _ => { }).Count();
-                    entries += AliasSource.Read("x", LogicalLines.Read(text, "x", _ => { }), utf8, _ => { }).Count();
+                    entries += SourceEntries.Read("x", LogicalLines.Read(TableText.Encode(text), "x", _ => { }), "", utf8, _ => { }).Count();
+                    entries += AliasSource.Read("x", LogicalLines.Read(TableText.Encode(text), "x", _ => { }), utf8, _ => { }).Count();
                 }
             }
             catch (Exception failure)

@@ -31,10 +31,10 @@ internal sealed record IndexKind(string Type, string Suffix, IndexLock Lock, Fun
         static (path, anew, length, size, out error) => LibDb.Open(path, LibDb.Hash, anew, size, out error));
 
     public static readonly IndexKind Btree = new("btree", ".db", IndexLock.Whole, static file => new BtreeReader(file),
-        static (path, anew, length, size, out error) => LibDb.Open(path, LibDb.Btree, anew, size, out error));
+        static (path, anew, length, size, out error) => Sorted(LibDb.Open(path, LibDb.Btree, anew, size, out error), anew, size, int.MaxValue));
 
     public static readonly IndexKind Lmdb = new("lmdb", ".lmdb", IndexLock.Record, static file => new LmdbReader(file),
-        static (path, anew, length, size, out error) => LibLmdb.Open(path, anew, length, size, out error))
+        static (path, anew, length, size, out error) => Sorted(LibLmdb.Open(path, anew, length, size, out error), anew, size, LibLmdb.LongestKey))
     {
         DeletionCreates = true,
         NameHasSuffix = false,
@@ -100,6 +100,10 @@ internal sealed record IndexKind(string Type, string Suffix, IndexLock Lock, Fun
             // A signal: wait on.
         }
     }
+
+    /// <summary>A tree that is made anew is filled in the order of its keys.</summary>
+    private static IIndexStore? Sorted(IIndexStore? store, bool anew, long size, int longestKey) =>
+        store is not null && anew ? new SortedStore(store, size, longestKey) : store;
 
     private static CdbStore? OpenCdb(string path, bool anew, long length, long size, out string? error)
     {

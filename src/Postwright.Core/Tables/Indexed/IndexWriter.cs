@@ -42,6 +42,8 @@ internal sealed class IndexWriter : IDisposable
     private readonly string _path;
     private readonly TableUse _use;
     private readonly Action<string> _warn;
+    private readonly EncodedText _key = new();
+    private readonly EncodedText _value = new();
     private SafeFileHandle? _lock;
     private IIndexStore? _store;
     private string? _temporary;
@@ -97,7 +99,7 @@ internal sealed class IndexWriter : IDisposable
     private string? Put(string key, string value, DuplicateRule duplicates)
     {
         bool nul = (_use & TableUse.TryWithNul) != 0 || ((_use & TableUse.TryWithoutNul) == 0 && _kind.WritesNul);
-        bool? stored = _store!.Put(Bytes(key, nul), Bytes(value, nul), duplicates == DuplicateRule.Replace, out string? error);
+        bool? stored = _store!.Put(_key.Encode(key, nul), _value.Encode(value, nul), duplicates == DuplicateRule.Replace, out string? error);
         if (stored is false && duplicates == DuplicateRule.Warn)
         {
             _warn($"{_kind.NameOfDuplicates(_source)}: duplicate entry: \"{key}\"");
@@ -119,7 +121,7 @@ internal sealed class IndexWriter : IDisposable
                 continue;
             }
 
-            byte[] bytes = Bytes(folded, nul);
+            ReadOnlySpan<byte> bytes = _key.Encode(folded, nul);
             string? error = null;
             if (bytes.Length > 0 && _store!.Delete(bytes, out error) is { } done)
             {
@@ -191,8 +193,6 @@ internal sealed class IndexWriter : IDisposable
         writer.Dispose();
         return null;
     }
-
-    private static byte[] Bytes(string text, bool nul) => nul ? TableText.EncodeWithNul(text) : TableText.Encode(text);
 
     private static string? SyncFile(string path)
     {

@@ -15,26 +15,30 @@ internal sealed unsafe partial class LibLmdb : IIndexStore
     private const uint NoSync = 0x10000;
     private const uint NoLock = 0x400000;
     private const uint NoOverwrite = 0x10;
+    private const uint Append = 0x20000;
+
+    /// <summary>What the library is compiled with.</summary>
+    public const int LongestKey = 511;
+
     private const int KeyExists = -30799;
     private const int NotFound = -30798;
 
+    private readonly bool _append;
     private nint _environment;
     private nint _transaction;
     private uint _table;
 
-    private LibLmdb()
-    {
-    }
+    private LibLmdb(bool append) => _append = append;
 
     /// <summary>Opens a file; null and the reason when that fails.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="anew">Empties it, in the same transaction that fills it.</param>
+    /// <param name="anew">Empties it, in the same transaction that fills it; what is put in must come in the order of its keys.</param>
     /// <param name="length">How long it is now; a new one is synced by the caller, before its name is.</param>
     /// <param name="size">How many bytes of source will be put in.</param>
     /// <param name="error">The reason.</param>
     public static LibLmdb? Open(string path, bool anew, long length, long size, out string? error)
     {
-        var file = new LibLmdb();
+        var file = new LibLmdb(anew);
         try
         {
             // A short entry takes some 16 bytes in a page, and pages may be half full.
@@ -69,7 +73,7 @@ internal sealed unsafe partial class LibLmdb : IIndexStore
         {
             var keyItem = new Item { Size = (nuint)key.Length, Bytes = keyBytes };
             var valueItem = new Item { Size = (nuint)value.Length, Bytes = valueBytes };
-            status = mdb_put(_transaction, _table, &keyItem, &valueItem, replace ? 0 : NoOverwrite);
+            status = mdb_put(_transaction, _table, &keyItem, &valueItem, _append ? Append : replace ? 0 : NoOverwrite);
         }
 
         error = status is 0 or KeyExists ? null : Reason(status);

@@ -60,7 +60,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
             throw new PostmapFailure(error);
         }
 
-        foreach (SourceEntry entry in Entries(source, TableText.Decode(content)))
+        foreach (SourceEntry entry in Entries(source, content))
         {
             WarnOfTrailingDot(source, entry);
             string value = entry.Value;
@@ -90,7 +90,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
     }
 
-    private IEnumerable<SourceEntry> Entries(string source, string content)
+    private IEnumerable<SourceEntry> Entries(string source, byte[] content)
     {
         IEnumerable<LogicalLine> lines = LogicalLines.Read(content, source, log.Warning);
         return options.IsAlias
@@ -142,10 +142,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
 
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var content = new MemoryStream();
-            file.CopyTo(content);
-            return content.ToArray();
+            return File.ReadAllBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
