@@ -2,6 +2,7 @@ using System.Globalization;
 using BenchmarkDotNet.Attributes;
 using Postwright.Core.Logging;
 using Postwright.Server.Deliver;
+using Postwright.Server.Queue;
 using Postwright.Server.Queue.Scheduling;
 
 namespace Postwright.Bench;
@@ -20,7 +21,7 @@ public class SchedulerBenchmarks
     [GlobalSetup]
     public void Prepare()
     {
-        _transport = new TransportQueue("smtp", new TransportLimits(), new DiscardTransport(), new MailLog(new NoLog(), "postfix/qmgr", 1));
+        _transport = new TransportQueue("smtp", new TransportService(new DiscardTransport(), new TransportLimits(), new MailLog(new NoLog(), "postfix/qmgr", 1)));
         _destination = _transport.Destination("example.net", "example.net");
         Destination closed = _transport.Destination("dead.example", "dead.example");
         closed.Busy = closed.Window;

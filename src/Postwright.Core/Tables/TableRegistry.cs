@@ -6,15 +6,21 @@ namespace Postwright.Core.Tables;
 
 // Opens tables by their configured name, once each: two parameters that name the same table share it. A table that cannot
 // be opened is logged as an error and stands in the registry as one that answers "temporary error"; nothing here throws.
-// Disposing closes every file.
+//
+// Whoever owns the registry alone disposes it, which closes every file. Where a reload makes another registry while sessions
+// and deliveries still use this one, each of them holds it from its beginning to its end, and the owner retires it: the files
+// are closed at that moment, or when the last of them has let go.
 
-/// <summary>The open tables of one process.</summary>
+/// <summary>The open tables of one configuration.</summary>
 public sealed class TableRegistry : IDisposable
 {
     private readonly Dictionary<(string Name, bool Substitutes), ILookupTable> _tables = [];
     private readonly Lock _lock = new();
     private readonly TableOpener _opener;
     private readonly TableOpener _strictOpener;
+    private readonly RemoteTables? _remote;
+    private int _holders;
+    private bool _retired;
     private bool _disposed;
 
     /// <summary>A registry without tables.</summary>
@@ -26,6 +32,7 @@ public sealed class TableRegistry : IDisposable
     public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null)
     {
         Log = log;
+        _remote = remote;
         chance ??= new SystemChance();
         _opener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: true, remote);
         _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: false, remote);
@@ -66,11 +73,56 @@ public sealed class TableRegistry : IDisposable
         }
     }
 
-    /// <summary>Closes all tables.</summary>
+    /// <summary>Keeps the tables open until <see cref="LetGo"/>. False once they are closed: there are newer ones.</summary>
+    public bool TryHold()
+    {
+        lock (_lock)
+        {
+            _holders += _disposed ? 0 : 1;
+            return !_disposed;
+        }
+    }
+
+    /// <summary>Ends what one <see cref="TryHold"/> began.</summary>
+    public void LetGo()
+    {
+        lock (_lock)
+        {
+            _holders--;
+            if (_holders > 0 || !_retired)
+            {
+                return;
+            }
+        }
+
+        Dispose();
+    }
+
+    /// <summary>Closes all tables as soon as nobody holds them.</summary>
+    public void Retire()
+    {
+        lock (_lock)
+        {
+            _retired = true;
+            if (_holders > 0)
+            {
+                return;
+            }
+        }
+
+        Dispose();
+    }
+
+    /// <summary>Closes all tables, whoever holds them.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             _disposed = true;
             foreach (ILookupTable table in _tables.Values)
             {
@@ -79,5 +131,7 @@ public sealed class TableRegistry : IDisposable
 
             _tables.Clear();
         }
+
+        _remote?.Dispose();
     }
 }

@@ -14,8 +14,8 @@ namespace Postwright.Server.Master;
 
 /// <summary>
 /// Everything of the mail system that one configuration makes: tables, rewriting, routing, cleanup, the smtpd services and the
-/// transports. A reload makes a new one; what began under the old one ends under it, which is why nothing here is disposed while
-/// it may still be in use: tables give their descriptors back when the last session that holds them is gone.
+/// transports. A reload makes a new one; what began under the old one ends under it. Every session, delivery and resolution holds
+/// <see cref="Tables"/> while it goes on, so that the files of a former configuration are closed when the last of them ends.
 /// </summary>
 internal sealed class MailGeneration
 {
@@ -31,10 +31,10 @@ internal sealed class MailGeneration
     {
         Configuration = configuration;
         Log = new MailLog(parts.LogSink, configuration.GetString("syslog_name") + "/master", parts.ProcessNumber);
-        TableRegistry tables = new(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance, new RemoteTables(configuration));
+        Tables = new TableRegistry(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance, new RemoteTables(configuration));
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
         Rewriter = rewriter;
-        AddressResolver resolver = new(ResolverOptions.From(configuration, tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));
+        AddressResolver resolver = new(ResolverOptions.From(configuration, Tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));
         Resolver = resolver;
         MailConfiguration cleanup = MasterRows.Under(configuration, configuration.GetString("cleanup_service_name"));
         Cleanup = new CleanupService(
@@ -42,13 +42,13 @@ internal sealed class MailGeneration
             store,
             queue,
             rewriter,
-            VirtualAliases.From(cleanup, tables, resolver, rewriter),
+            VirtualAliases.From(cleanup, Tables, resolver, rewriter),
             parts.Time,
             Log.For("cleanup", parts.ProcessNumber));
-        AddTransports(parts, tables);
+        AddTransports(parts);
         AddSmtpd(new SmtpdParts
         {
-            Tables = tables,
+            Tables = Tables,
             Store = store,
             Cleanup = Cleanup,
             Queue = queue,
@@ -65,6 +65,9 @@ internal sealed class MailGeneration
 
     /// <summary>Under the tag of master.</summary>
     public MailLog Log { get; }
+
+    /// <summary>Its tables: to be held by whoever uses anything of it, and retired once there is a newer one.</summary>
+    public TableRegistry Tables { get; }
 
     /// <summary>Chooses transports.</summary>
     public IAddressResolver Resolver { get; }
@@ -84,7 +87,7 @@ internal sealed class MailGeneration
     /// <summary>The transport of that name, or null.</summary>
     public TransportService? Transport(string name) => _transports.GetValueOrDefault(name);
 
-    private void AddTransports(MailSystemParts parts, TableRegistry tables)
+    private void AddTransports(MailSystemParts parts)
     {
         IDeliveryAgent? agent = null;
         HashSet<System.Net.IPAddress> own = [.. Configuration.OwnAddresses.Select(a => a.Address)];
@@ -98,9 +101,12 @@ internal sealed class MailGeneration
                     SmtpClientOptions.From(settings, row.Command == "lmtp", own), parts.Network, parts.Dns, parts.Time, parts.Chance, log),
                 "error" => new ErrorTransport(isRetry: row.Name == "retry"),
                 "discard" => new DiscardTransport(),
-                _ => agent ??= parts.Agent(Configuration, tables, Log),
+                _ => agent ??= parts.Agent(Configuration, Tables, Log),
             };
-            _transports[row.Name] = new TransportService(delivery, TransportLimits.From(settings, row.Name, row.ProcessLimit), log);
+            _transports[row.Name] = new TransportService(delivery, TransportLimits.From(settings, row.Name, row.ProcessLimit), log)
+            {
+                Tables = delivery == agent ? Tables : null,
+            };
         }
     }
 
@@ -122,6 +128,7 @@ internal sealed class MailGeneration
                 row.Name,
                 new SmtpdService(settings, row.Name, own),
                 new SmtpdService(stressed, row.Name, own),
+                Tables,
                 limit == 0 ? settings.GetInt("postwright_session_limit") : limit);
         }
     }
@@ -131,5 +138,6 @@ internal sealed class MailGeneration
 /// <param name="Name">The service's name.</param>
 /// <param name="Calm">Settings where <c>stress</c> is empty.</param>
 /// <param name="Stressed">Settings where it is yes.</param>
+/// <param name="Tables">What both look up in; each session holds them.</param>
 /// <param name="SessionLimit">maxproc, or postwright_session_limit.</param>
-internal sealed record SmtpdRow(string Name, SmtpdService Calm, SmtpdService Stressed, int SessionLimit);
+internal sealed record SmtpdRow(string Name, SmtpdService Calm, SmtpdService Stressed, TableRegistry Tables, int SessionLimit);

@@ -1,6 +1,7 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Core.Tables;
 using Postwright.Server.Master.Control;
 using Postwright.Server.Queue;
 using Postwright.Server.Queue.Spool;
@@ -92,6 +93,7 @@ public sealed class MailSystem : IAsyncDisposable
         }
 
         errors.ForEach(log.Fatal);
+        system._now.Tables.Retire();
         await spool.DisposeAsync();
         return null;
     }
@@ -108,7 +110,7 @@ public sealed class MailSystem : IAsyncDisposable
         }
 
         _queueRun = RunIn(_parts.QueueContext, () => _queue.RunAsync(new CurrentCleanup(this), _stop.Token));
-        _pickupRun = _pickup.RunAsync(_pickupStop.Token);
+        _pickupRun = RunPickupAsync(_now);
         AddListeners(listeners);
         return true;
     }
@@ -123,19 +125,23 @@ public sealed class MailSystem : IAsyncDisposable
         if (next.Errors.ToList() is { Count: > 0 } errors)
         {
             errors.ForEach(next.Log.Fatal);
+            next.Tables.Retire();
             return false;
         }
 
+        // The former one's deliveries begin until the queue manager has gone over.
+        MailGeneration former = _now;
         _now = next;
         _queue.Reload(
             QueueManagerOptions.From(MasterRows.Under(configuration, "qmgr"), _parts.OwnerUid),
-            ReportOptions.From(MasterRows.Under(configuration, "bounce")));
+            ReportOptions.From(MasterRows.Under(configuration, "bounce")),
+            former.Tables.Retire);
         _pickupStop.Cancel();
         await _pickupRun;
         _pickupStop.Dispose();
         _pickupStop = new CancellationTokenSource();
         _pickup = NewPickup(next);
-        _pickupRun = _pickup.RunAsync(_pickupStop.Token);
+        _pickupRun = RunPickupAsync(next);
         foreach (string key in closed)
         {
             if (_listeners.Remove(key, out SmtpdListener? gone))
@@ -173,6 +179,7 @@ public sealed class MailSystem : IAsyncDisposable
     {
         await _sessions.DisposeAsync();
         await _spool.DisposeAsync();
+        _now.Tables.Retire();
         _pickupStop.Dispose();
         _stop.Dispose();
     }
@@ -214,6 +221,40 @@ public sealed class MailSystem : IAsyncDisposable
             _parts.Time);
     }
 
+    private async Task RunPickupAsync(MailGeneration generation)
+    {
+        if (!generation.Tables.TryHold())
+        {
+            return;
+        }
+
+        try
+        {
+            await _pickup.RunAsync(_pickupStop.Token);
+        }
+        finally
+        {
+            generation.Tables.LetGo();
+        }
+    }
+
+    /// <summary>The generation of the moment, with its tables held.</summary>
+    private MailGeneration Hold()
+    {
+        // When its tables are closed there is a newer one, but for after the end.
+        MailGeneration? closed = null;
+        for (MailGeneration now = _now; ; now = _now)
+        {
+            if (now.Tables.TryHold())
+            {
+                return now;
+            }
+
+            ObjectDisposedException.ThrowIf(now == closed, this);
+            closed = now;
+        }
+    }
+
     private IMaildrop Maildrop(MailConfiguration configuration, MailLog log) =>
         _parts.Maildrop(Path.Combine(configuration.GetString("queue_directory"), "maildrop"), log);
 
@@ -236,8 +277,18 @@ public sealed class MailSystem : IAsyncDisposable
     /// <summary>Rewriting and resolution under the configuration of the moment: the queue manager outlives them.</summary>
     private sealed class CurrentRouting(MailSystem system) : IAddressResolver, IAddressRewriter
     {
-        public ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken) =>
-            system._now.Resolver.ResolveAsync(sender, recipient, cancellationToken);
+        public async ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken)
+        {
+            MailGeneration now = system.Hold();
+            try
+            {
+                return await now.Resolver.ResolveAsync(sender, recipient, cancellationToken);
+            }
+            finally
+            {
+                now.Tables.LetGo();
+            }
+        }
 
         public string Rewrite(string address) => system._now.Rewriter.Rewrite(address);
     }
@@ -245,7 +296,33 @@ public sealed class MailSystem : IAsyncDisposable
     /// <summary>Cleanup under the configuration of the moment, for notices.</summary>
     private sealed class CurrentCleanup(MailSystem system) : Cleanup.ICleanup
     {
-        public Cleanup.ICleanupMessage Begin(Envelope envelope, Cleanup.CleanupOptions options) => system._now.Cleanup.Begin(envelope, options);
+        public Cleanup.ICleanupMessage Begin(Envelope envelope, Cleanup.CleanupOptions options)
+        {
+            MailGeneration now = system.Hold();
+            return new HoldingMessage(now.Cleanup.Begin(envelope, options), now.Tables);
+        }
+    }
+
+    /// <summary>A message on its way in, which holds the tables until it is disposed.</summary>
+    private sealed class HoldingMessage(Cleanup.ICleanupMessage message, TableRegistry tables) : Cleanup.ICleanupMessage
+    {
+        private bool _disposed;
+
+        public void AddRecipient(EnvelopeRecipient recipient) => message.AddRecipient(recipient);
+
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => message.WriteAsync(bytes, cancellationToken);
+
+        public ValueTask<Cleanup.CleanupStatus> FinishAsync(CancellationToken cancellationToken) => message.FinishAsync(cancellationToken);
+
+        public void Dispose()
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                message.Dispose();
+                tables.LetGo();
+            }
+        }
     }
 }
 

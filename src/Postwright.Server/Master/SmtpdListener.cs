@@ -37,9 +37,14 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
             {
                 await count.WaitBelowAsync(now, time, log, _stop.Token);
                 IConnection connection = await listener.AcceptAsync(_stop.Token);
-                now = row() ?? now;
+                if (Hold() is not { } held)
+                {
+                    await connection.DisposeAsync();
+                    break;
+                }
+
                 count.Add();
-                Begin(connection, count.Sessions * 10L > now.SessionLimit * 9L ? now.Stressed : now.Calm);
+                Begin(connection, held, count.Sessions * 10L > held.SessionLimit * 9L ? held.Stressed : held.Calm);
             }
         }
         catch (OperationCanceledException)
@@ -48,19 +53,36 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
         }
     }
 
-    private void Begin(IConnection connection, SmtpdService service)
+    /// <summary>The row of this moment, with its tables held; null once the service, or all of it, has ended.</summary>
+    private SmtpdRow? Hold()
+    {
+        SmtpdRow? closed = null;
+        for (SmtpdRow? now = row(); now is not null && now != closed; now = row())
+        {
+            if (now.Tables.TryHold())
+            {
+                return now;
+            }
+
+            closed = now;
+        }
+
+        return null;
+    }
+
+    private void Begin(IConnection connection, SmtpdRow held, SmtpdService service)
     {
         if (connection.Context is { } context)
         {
-            context.Post(_ => _ = ServeAsync(connection, service), null);
+            context.Post(_ => _ = ServeAsync(connection, held, service), null);
         }
         else
         {
-            _ = ServeAsync(connection, service);
+            _ = ServeAsync(connection, held, service);
         }
     }
 
-    private async Task ServeAsync(IConnection connection, SmtpdService service)
+    private async Task ServeAsync(IConnection connection, SmtpdRow held, SmtpdService service)
     {
         try
         {
@@ -68,6 +90,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
         }
         finally
         {
+            held.Tables.LetGo();
             count.Remove();
         }
     }

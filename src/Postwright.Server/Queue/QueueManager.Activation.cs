@@ -221,9 +221,13 @@ public sealed partial class QueueManager
     private void Enter(ActiveMessage message, string? error)
     {
         HasReturned(message);
-        if (error is not null || IsStopping || message.IsWithdrawn)
+        if (error is not null || IsStopping || message.IsWithdrawn || message.IsRerouted)
         {
-            if (error is not null && !IsStopping && _store.TryGetEntry(message.QueueId, out QueueEntry entry) && entry.Queue != QueueName.Corrupt)
+            if (error is null && !IsStopping)
+            {
+                Resume(message);
+            }
+            else if (!IsStopping && _store.TryGetEntry(message.QueueId, out QueueEntry entry) && entry.Queue != QueueName.Corrupt)
             {
                 // The disk failed: the message is where it was, and is read again later. Not before the time in its row, which a
                 // clock that was set back may have put later still: an entry before that is out of date for who takes it.

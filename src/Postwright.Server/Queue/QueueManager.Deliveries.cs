@@ -124,22 +124,25 @@ public sealed partial class QueueManager
             return null;
         }
 
-        TransportService? service = _transports(name);
-        if (service is null && name is ErrorService or RetryService)
-        {
-            service = new TransportService(new ErrorTransport(name == RetryService), new TransportLimits(), _log.For(ErrorService, _log.Number));
-        }
-
-        if (service is null)
+        if (ServiceOf(name) is not { } service)
         {
             _log.Warning($"connect to transport private/{name}: No such file or directory");
             _unknownTransports[name] = _now + _options.TransportRetry;
             return null;
         }
 
-        queue = new TransportQueue(name, service.Limits, service.Agent, service.Log);
+        queue = new TransportQueue(name, service);
         _queues.Add(name, queue);
         return queue;
+    }
+
+    /// <summary>What master.cf has under that name; error and retry are there in any case.</summary>
+    private TransportService? ServiceOf(string name)
+    {
+        TransportService? service = _transports(name);
+        return service is null && name is ErrorService or RetryService
+            ? new TransportService(new ErrorTransport(name == RetryService), new TransportLimits(), _log.For(ErrorService, _log.Number))
+            : service;
     }
 
     private void List(TransportQueue transport)
@@ -191,7 +194,7 @@ public sealed partial class QueueManager
             peer.Destination.Waiting.Enqueue(peer);
         }
 
-        Delivery delivery = new(message, peer, recipients);
+        Delivery delivery = new(message, peer, transport.Service, recipients);
         transport.Busy++;
         peer.Destination.Busy++;
         message.InFlight++;
@@ -201,6 +204,8 @@ public sealed partial class QueueManager
             return;
         }
 
+        // They are open: the service of now is retired only after the queue manager has gone over to the next.
+        _ = delivery.Service.Tables?.TryHold();
         _working++;
         _waitingContent -= message.HeldContent;
         message.HeldContent = 0;
@@ -209,16 +214,16 @@ public sealed partial class QueueManager
 
     private void DeliverNow(Delivery delivery)
     {
-        TransportQueue transport = delivery.Peer.Job.Transport;
+        TransportService service = delivery.Service;
         DeliveryRequest request = Request(delivery, NoContent, _now);
-        ValueTask<IReadOnlyList<RecipientResult>> answer = transport.Agent.DeliverAsync(request, CancellationToken.None);
+        ValueTask<IReadOnlyList<RecipientResult>> answer = service.Agent.DeliverAsync(request, CancellationToken.None);
         if (!answer.IsCompletedSuccessfully)
         {
-            throw new InvalidOperationException($"the immediate transport {transport.Name} did not answer at once");
+            throw new InvalidOperationException($"the immediate transport {request.Transport} did not answer at once");
         }
 
         delivery.Results = answer.Result;
-        _deliveryLog.Write(transport.Log, request, delivery.Results);
+        _deliveryLog.Write(service.Log, request, delivery.Results);
         Finish(delivery);
     }
 
@@ -226,7 +231,7 @@ public sealed partial class QueueManager
     private async Task DeliverAsync(Delivery delivery, MessageContent? content)
     {
         await Task.Yield();
-        TransportQueue transport = delivery.Peer.Job.Transport;
+        TransportService service = delivery.Service;
         StoredMessage? reloaded = null;
         DeliveryRequest? request = null;
         try
@@ -244,7 +249,7 @@ public sealed partial class QueueManager
             else
             {
                 request = Request(delivery, content, _time.GetUtcNow());
-                delivery.Results = await transport.Agent.DeliverAsync(request, _stop);
+                delivery.Results = await service.Agent.DeliverAsync(request, _stop);
             }
         }
         catch (Exception error) when (error is not OutOfMemoryException)
@@ -252,7 +257,7 @@ public sealed partial class QueueManager
             // An agent that throws is a bug, a cancellation or a failed disk: no recipient is lost by it, all are tried again.
             if (!IsStopping)
             {
-                transport.Log.Error($"{delivery.Message.QueueId}: {error.GetType().Name}: {error.Message}");
+                service.Log.Error($"{delivery.Message.QueueId}: {error.GetType().Name}: {error.Message}");
             }
 
             delivery.Results = AllDeferred(delivery, "4.3.0", "unknown mail transport error");
@@ -260,13 +265,14 @@ public sealed partial class QueueManager
         finally
         {
             reloaded?.Dispose();
+            service.Tables?.LetGo();
         }
 
         delivery.Results = Complete(delivery);
         if (request is not null)
         {
             // What the stop itself put off is no news: it is tried again after the next start.
-            _deliveryLog.Write(transport.Log, request, IsStopping ? [.. delivery.Results.Where(IsDecided)] : delivery.Results);
+            _deliveryLog.Write(service.Log, request, IsStopping ? [.. delivery.Results.Where(IsDecided)] : delivery.Results);
         }
 
         Post(delivery);

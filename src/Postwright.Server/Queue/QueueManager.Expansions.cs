@@ -212,6 +212,6 @@ public sealed partial class QueueManager
     private void LogResult(ActiveMessage message, DeliveryRecipient recipient, RecipientResult result, TransportQueue transport)
     {
         Delays delays = new(message.Activated - message.Envelope.Arrival, TimeSpan.Zero, result.Setup, _now - message.Activated);
-        transport.Log.Info(_deliveryLog.Line(message.QueueId, recipient.Address, recipient.Recipient.OriginalAddress, delays, result));
+        transport.Service.Log.Info(_deliveryLog.Line(message.QueueId, recipient.Address, recipient.Recipient.OriginalAddress, delays, result));
     }
 }

@@ -198,11 +198,7 @@ public sealed partial class QueueManager
             else
             {
                 RecordDone(message);
-                if (message.ComesBack)
-                {
-                    _resumed.Enqueue(new Resumption(message.QueueId, true));
-                }
-                else if (!IsStopping && !message.IsWithdrawn)
+                if (!Resume(message) && !IsStopping && !message.IsWithdrawn)
                 {
                     Defer(message);
                 }
@@ -210,6 +206,18 @@ public sealed partial class QueueManager
         }
 
         TellThatItLeft(message);
+    }
+
+    /// <summary>Lets a message that has left come back at once, if it is to.</summary>
+    private bool Resume(ActiveMessage message)
+    {
+        bool comesBack = message.ComesBack || (message.IsRerouted && !message.IsWithdrawn);
+        if (comesBack)
+        {
+            _resumed.Enqueue(new Resumption(message.QueueId, message.ComesBack || message.IsFlushed));
+        }
+
+        return comesBack;
     }
 
     private void Defer(ActiveMessage message)

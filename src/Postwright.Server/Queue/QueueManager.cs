@@ -128,22 +128,22 @@ public sealed partial class QueueManager : IQueueControl
     }
 
     /// <summary>
-    /// Goes over to other settings. Transports are asked for anew and dead destinations are forgotten; what is under way or in
-    /// line keeps the transport it was given to.
+    /// Goes over to other settings. Transports are asked for anew and dead destinations are forgotten; what is in line is routed
+    /// once more. Deliveries under way end as they began, and count in the new limits.
     /// </summary>
-    public void Reload(QueueManagerOptions options, ReportOptions reports) => Post(() =>
+    /// <param name="options">Settings.</param>
+    /// <param name="reports">Settings of notices.</param>
+    /// <param name="done">Run once no delivery begins under the former settings any more.</param>
+    public void Reload(QueueManagerOptions options, ReportOptions reports, Action? done = null) => Post(() =>
     {
         _options = options;
         _reports = reports;
         _deliveryLog = new DeliveryLog(_time, options.DelayDecimals, options.SoftBounce);
         _notices = new Notices(reports, _store, _cleanup!, _time, _log);
-        foreach (Destination destination in _queues.Values.SelectMany(transport => transport.Destinations))
-        {
-            Unpark(destination, all: true);
-        }
-
-        _queues.Clear();
         _unknownTransports.Clear();
+        ReplaceTransports();
+        Reroute();
+        done?.Invoke();
     });
 
     private bool IsStopping => _stop.IsCancellationRequested;

@@ -1,5 +1,6 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
+using Postwright.Core.Tables;
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue.Scheduling;
 
@@ -89,4 +90,8 @@ public sealed record QueueManagerOptions
 /// Where its delivery lines go: the command's name after syslog_name, such as <c>postfix/smtp</c>, or with a row's
 /// <c>-o syslog_name=postfix/$service_name</c> <c>postfix/relay/smtp</c>.
 /// </param>
-public sealed record TransportService(IDeliveryAgent Agent, TransportLimits Limits, MailLog Log);
+public sealed record TransportService(IDeliveryAgent Agent, TransportLimits Limits, MailLog Log)
+{
+    /// <summary>What the agent looks up in; each delivery holds them. Null for an agent without tables.</summary>
+    public TableRegistry? Tables { get; init; }
+}

@@ -9,7 +9,7 @@ namespace Postwright.Core.Tables.Remote;
 // agent, the set-gid tools) opens its tables without this class, and then does not even contain the code.
 
 /// <summary>Opens remote tables.</summary>
-public sealed class RemoteTables
+public sealed class RemoteTables : IDisposable
 {
     private static readonly Dictionary<string, Func<RemoteTableSource, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
@@ -47,6 +47,9 @@ public sealed class RemoteTables
     /// reason. A delegate, so that only a program that makes one of these contains what it refers to.
     /// </summary>
     internal Func<TableOpener, string, string, string, ILookupTable> Open { get; }
+
+    /// <summary>Closes the tables of <c>domain</c> lists; called by the registry that this one serves.</summary>
+    public void Dispose() => Interlocked.Exchange(ref _lists, null)?.Dispose();
 
     private ILookupTable OpenTable(TableOpener opener, string name, string type, string rest)
     {
@@ -90,15 +93,14 @@ public sealed class RemoteTables
 
     private TableRegistry Lists(TableOpener opener)
     {
-        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this);
-        TableRegistry? first = Interlocked.CompareExchange(ref _lists, fresh, null);
-        if (first is null)
+        if (Volatile.Read(ref _lists) is { } lists)
         {
-            return fresh;
+            return lists;
         }
 
-        fresh.Dispose();
-        return first;
+        // One that comes second is left as it is, without a table: to dispose it would close the other's, since both have this opener.
+        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this);
+        return Interlocked.CompareExchange(ref _lists, fresh, null) ?? fresh;
     }
 }
 

@@ -81,6 +81,9 @@ internal sealed class ActiveMessage(string queueId)
     /// <summary>True if it is to be tried again as soon as it has left.</summary>
     public bool ComesBack { get; set; }
 
+    /// <summary>True if a reload took its recipients out of line: it is tried again, by new routes, as soon as it has left.</summary>
+    public bool IsRerouted { get; set; }
+
     /// <summary>Run once it has left the active queue, its records written.</summary>
     public Action? WhenLeft { get; set; }
 
@@ -189,8 +192,11 @@ internal enum RecipientProgress : byte
 }
 
 /// <summary>One delivery under way.</summary>
-internal sealed class Delivery(ActiveMessage message, Peer peer, DeliveryRecipient[] recipients)
+internal sealed class Delivery(ActiveMessage message, Peer peer, TransportService service, DeliveryRecipient[] recipients)
 {
+    /// <summary>Who delivers: a reload changes nothing for what is under way.</summary>
+    public TransportService Service => service;
+
     /// <summary>The message.</summary>
     public ActiveMessage Message => message;
 

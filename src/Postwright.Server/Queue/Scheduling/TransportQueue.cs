@@ -1,4 +1,3 @@
-using Postwright.Core.Logging;
 using Postwright.Server.Deliver;
 
 namespace Postwright.Server.Queue.Scheduling;
@@ -10,9 +9,11 @@ namespace Postwright.Server.Queue.Scheduling;
 //   thousand destinations does not stand in the way of the letter behind it.
 //
 // A destination that is closed (window used up, dead, rate delay) offers no candidate and costs nothing to pass.
+//
+// It outlives reloads, so that deliveries which began before one count in the limits that hold after it.
 
 /// <summary>One transport; touched by the queue manager's loop only.</summary>
-internal sealed class TransportQueue(string name, TransportLimits limits, IDeliveryAgent agent, MailLog log)
+internal sealed class TransportQueue(string name, TransportService service)
 {
     private readonly Dictionary<string, Destination> _destinations = new(StringComparer.OrdinalIgnoreCase);
     private readonly Queue<Job> _ring = new();
@@ -20,17 +21,14 @@ internal sealed class TransportQueue(string name, TransportLimits limits, IDeliv
     /// <summary>master.cf's first column.</summary>
     public string Name => name;
 
+    /// <summary>Who delivers what begins now, and with which settings.</summary>
+    public TransportService Service { get; private set; } = service;
+
     /// <summary>Its settings.</summary>
-    public TransportLimits Limits => limits;
-
-    /// <summary>Who delivers.</summary>
-    public IDeliveryAgent Agent => agent;
-
-    /// <summary>Where its delivery lines go.</summary>
-    public MailLog Log => log;
+    public TransportLimits Limits => Service.Limits;
 
     /// <summary>True if a delivery is a matter of memory only and is run in the loop's own turn.</summary>
-    public bool IsImmediate { get; } = agent is IImmediateDelivery;
+    public bool IsImmediate { get; } = service.Agent is IImmediateDelivery;
 
     /// <summary>Deliveries under way.</summary>
     public int Busy { get; set; }
@@ -45,7 +43,7 @@ internal sealed class TransportQueue(string name, TransportLimits limits, IDeliv
     public IReadOnlyCollection<Destination> Destinations => _destinations.Values;
 
     /// <summary>True when one more delivery may begin.</summary>
-    public bool IsOpen(DateTimeOffset now) => (limits.ProcessLimit == 0 || Busy < limits.ProcessLimit) && NotBefore <= now;
+    public bool IsOpen(DateTimeOffset now) => (Limits.ProcessLimit == 0 || Busy < Limits.ProcessLimit) && NotBefore <= now;
 
     /// <summary>The destination of that key, made when it is new.</summary>
     public Destination Destination(string key, string nextHop)
@@ -65,6 +63,32 @@ internal sealed class TransportQueue(string name, TransportLimits limits, IDeliv
         if (destination.IsIdle(now))
         {
             _destinations.Remove(destination.Key);
+        }
+    }
+
+    /// <summary>
+    /// Goes over to another configuration's service with empty lines: destinations begin anew, but for their deliveries under
+    /// way and their rate delays.
+    /// </summary>
+    public void Replace(TransportService next, DateTimeOffset now)
+    {
+        Service = next;
+        while (_ring.TryDequeue(out Job? job))
+        {
+            job.IsInRing = false;
+            job.Ready.Clear();
+        }
+
+        foreach (Destination destination in _destinations.Values.ToArray())
+        {
+            destination.HasCandidate = false;
+            while (destination.Waiting.TryDequeue(out Peer? peer))
+            {
+                peer.IsWaiting = false;
+            }
+
+            destination.Revive();
+            ForgetIfIdle(destination, now);
         }
     }
 

@@ -1,4 +1,5 @@
 using Postwright.Core.Configuration;
+using Postwright.Server.Queue;
 using Postwright.Server.Queue.Scheduling;
 using Postwright.Testing.Logging;
 
@@ -135,5 +136,5 @@ public sealed class DestinationTests
     }
 
     private static Destination New(TransportLimits limits) =>
-        new TransportQueue("smtp", limits, new ScriptedAgent(), new LogLines().For("smtp")).Destination("x.test", "x.test");
+        new TransportQueue("smtp", new TransportService(new ScriptedAgent(), limits, new LogLines().For("smtp"))).Destination("x.test", "x.test");
 }

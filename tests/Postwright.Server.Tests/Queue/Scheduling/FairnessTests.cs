@@ -88,26 +88,6 @@ public sealed class FairnessTests
     }
 
     [Fact]
-    public async Task A_reload_forgets_nothing_that_waits()
-    {
-        await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 20 });
-        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        ScriptedAgent smtp = rig.Transport("smtp");
-        smtp.Before = _ => gate.Task;
-        rig.Start();
-        for (int i = 0; i < 100; i++)
-        {
-            rig.Send("a@test", $"u{i}@slow.test");
-        }
-
-        await rig.Eventually(() => smtp.Requests.Count == 5);
-        rig.Manager.Reload(rig.Options, new() { MyHostName = "new.here.test", MyOrigin = "here.test", DoubleBounceSender = "double-bounce@new.here.test" });
-        gate.SetResult();
-        await rig.Eventually(() => rig.Store.Count == 0);
-        Assert.Equal(100, smtp.Requests.Count);
-    }
-
-    [Fact]
     public async Task Deferred_mail_does_not_shut_new_mail_out()
     {
         await using QueueRig rig = new(new QueueManagerOptions { ActiveLimit = 10 });

@@ -32,6 +32,24 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task A_message_held_and_released_while_it_is_being_resolved_is_delivered()
+    {
+        await using QueueRig rig = new();
+        TaskCompletionSource tables = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        rig.Resolver.Before = tables.Task;
+        rig.Transport("smtp");
+        rig.Start();
+        string id = rig.Send("a@test", "b@one.test");
+        await rig.Eventually(() => rig.Resolver.Asked == 1);
+        MailLog log = rig.Log.For("postsuper");
+        Assert.True(await rig.Manager.ChangeAsync(id, QueueOperation.Hold, log, Token));
+        Assert.True(await rig.Manager.ChangeAsync(id, QueueOperation.Release, log, Token));
+        tables.SetResult();
+
+        await rig.Logged($"{id}: removed");
+    }
+
+    [Fact]
     public async Task A_message_flushed_during_its_delivery_is_not_delivered_again()
     {
         // With room for one active message, the flush comes to it in the turn in which its delivery ends.

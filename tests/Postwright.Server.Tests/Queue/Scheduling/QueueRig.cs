@@ -15,7 +15,7 @@ namespace Postwright.Server.Tests.Queue.Scheduling;
 internal sealed class QueueRig : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<string, TransportService> _transports = [];
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, TransportService> _transports = [];
     private Task? _run;
 
     public QueueRig(QueueManagerOptions? options = null, Func<ReportOptions, ReportOptions>? reports = null, Func<TimeProvider, TimeProvider>? clock = null)
@@ -56,6 +56,8 @@ internal sealed class QueueRig : IAsyncDisposable
         _transports[name] = new TransportService(agent, limits ?? new TransportLimits(), Log.For(name));
         return agent;
     }
+
+    public void RemoveTransport(string name) => _transports.TryRemove(name, out _);
 
     public void Immediate(string name, IDeliveryAgent agent) =>
         _transports[name] = new TransportService(agent, new TransportLimits(), Log.For(name));
@@ -117,14 +119,30 @@ internal sealed class QueueRig : IAsyncDisposable
 /// <summary>Resolves by domain: the transport that was named for it, else smtp; the domain is the next hop.</summary>
 internal sealed class DomainResolver : IAddressResolver
 {
-    public Dictionary<string, ResolvedAddress> Routes { get; } = [];
+    private int _asked;
 
-    public ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken)
+    public System.Collections.Concurrent.ConcurrentDictionary<string, ResolvedAddress> Routes { get; } = [];
+
+    /// <summary>How many resolutions were begun.</summary>
+    public int Asked => Volatile.Read(ref _asked);
+
+    /// <summary>What a resolution waits for before it answers, as for a table on a server; null for none.</summary>
+    public Task? Before { get; set; }
+
+    public async ValueTask<ResolvedAddress> ResolveAsync(string sender, string recipient, CancellationToken cancellationToken)
     {
+        // The answer of the tables as they are when the question comes.
         string domain = recipient[(recipient.LastIndexOf('@') + 1)..];
-        return ValueTask.FromResult(Routes.TryGetValue(domain, out ResolvedAddress? route)
+        ResolvedAddress answer = Routes.TryGetValue(domain, out ResolvedAddress? route)
             ? route with { Address = recipient }
-            : new ResolvedAddress(ResolveStatus.Resolved, AddressClass.Default, "smtp", domain, recipient));
+            : new ResolvedAddress(ResolveStatus.Resolved, AddressClass.Default, "smtp", domain, recipient);
+        Interlocked.Increment(ref _asked);
+        if (Before is { } before)
+        {
+            await before.WaitAsync(cancellationToken);
+        }
+
+        return answer;
     }
 }
 
