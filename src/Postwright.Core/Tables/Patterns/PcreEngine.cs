@@ -87,9 +87,9 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
         return new Pattern(code);
     }
 
-    /// <summary>Compiles a POSIX extended expression that has back-references: $ means the very end, . everything.</summary>
-    public IPattern? CompilePosix(string pattern, bool ignoreCase, bool newLine, out string? error) =>
-        Compile(pattern, (ignoreCase ? CaseLess : 0) | (newLine ? MultiLine : DotAll | DollarEndOnly), out error);
+    /// <summary>Compiles what <see cref="PosixPattern"/> gives.</summary>
+    public IPattern? CompilePosix(string translated, bool ignoreCase, out string? error) =>
+        Compile(translated, (ignoreCase ? CaseLess : 0) | DotAll, out error);
 
     private static string ErrorText(int status)
     {

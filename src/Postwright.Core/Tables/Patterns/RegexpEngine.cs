@@ -3,18 +3,18 @@ using System.Runtime.InteropServices;
 namespace Postwright.Core.Tables.Patterns;
 
 // regexp: patterns are POSIX regular expressions, compiled and matched by the C library, so that they mean what they mean
-// to Postfix. Patterns with back-references go to PCRE2 after regcomp has accepted them: glibc's matcher has no limit for
-// them. What is matched is capped, for the same reason.
+// to Postfix. Its matcher has no limit, and its time grows with the square of the text, or worse where there are back-references:
+// so patterns with these, and longer texts, are run by PCRE2, which has. No text is left unmatched for its length alone.
 
 /// <summary>The C library's regcomp and regexec.</summary>
 internal sealed unsafe partial class RegexpEngine : IPatternEngine
 {
-    /// <summary>The longest text that is matched; Postfix's longest header is 102,400 bytes.</summary>
-    private const int MaxSubject = 128 << 10;
+    /// <summary>The longest text that the C library matches: what line_length_limit is by default. Longer ones are headers.</summary>
+    private const int MaxSubject = 2048;
 
     private const uint Extended = 1;
     private const uint IgnoreCase = 2;
-    private const uint NewLine = 4;
+    internal const uint NewLine = 4;
     private const int StartEnd = 4;
     private const int NoMatch = 1;
 
@@ -56,28 +56,25 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
         {
             regfree(regex);
             NativeMemory.Free(regex);
-            return CompileBackReference(pattern, options, out error);
+            return CompileLimited(pattern, options, out error);
         }
 
         error = null;
-        return new Pattern(regex);
+        return new Pattern(regex, () => (CompileLimited(pattern, options, out string? trouble), trouble));
     }
 
-    private static IPattern? CompileBackReference(string pattern, uint options, out string? error)
+    /// <summary>The same for PCRE2.</summary>
+    internal static IPattern? CompileLimited(string pattern, uint options, out string? error)
     {
-        if ((options & Extended) == 0)
-        {
-            error = "back-references in basic regular expressions are not supported";
-            return null;
-        }
-
         var pcre = new PcreEngine();
-        error = pcre.Unusable;
-        return error is null ? pcre.CompilePosix(pattern, (options & IgnoreCase) != 0, (options & NewLine) != 0, out error) : null;
+        bool ignoresCase = (options & IgnoreCase) != 0;
+        string? translated = PosixPattern.Translate(pattern, (options & Extended) != 0, ignoresCase, (options & NewLine) != 0);
+        error = pcre.Unusable ?? (translated is null ? "this expression cannot be matched with a limit" : null);
+        return error is null ? pcre.CompilePosix(translated!, ignoresCase, out error) : null;
     }
 
     /// <summary>A backslash and a digit outside brackets.</summary>
-    private static bool HasBackReference(string pattern)
+    internal static bool HasBackReference(string pattern)
     {
         for (int i = 0; i < pattern.Length; i++)
         {
@@ -99,9 +96,14 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
     /// <summary>Freed when the rules that it belongs to are replaced and no lookup uses them any more.</summary>
     private sealed class Pattern : SafeHandle, IPattern
     {
-        public Pattern(void* regex)
+        private readonly Lazy<(IPattern? Pattern, string? Error)> _limited;
+
+        /// <param name="regex">regex_t.</param>
+        /// <param name="limited">Makes the pattern for longer texts.</param>
+        public Pattern(void* regex, Func<(IPattern? Pattern, string? Error)> limited)
             : base(0, ownsHandle: true)
         {
+            _limited = new(limited);
             SetHandle((nint)regex);
             Groups = (int)Math.Min(*(ulong*)((byte*)regex + GroupsOffset), 1000);
         }
@@ -115,8 +117,8 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
             error = null;
             if (subject.Length > MaxSubject)
             {
-                error = $"a text of {subject.Length} bytes is too long to match";
-                return PatternOutcome.Failed;
+                (IPattern? limited, error) = _limited.Value;
+                return limited?.Match(subject, spans, out error) ?? PatternOutcome.Failed;
             }
 
             bool held = false;

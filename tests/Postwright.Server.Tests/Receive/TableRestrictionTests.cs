@@ -4,8 +4,8 @@ using Postwright.Testing.Network;
 
 namespace Postwright.Server.Tests.Receive;
 
-/// <summary>A restriction that asks a table on a server: up, down, and back.</summary>
-public sealed class RemoteTableRestrictionTests
+/// <summary>Restrictions that ask tables which may fail: a server that is down, a pattern that runs away.</summary>
+public sealed class TableRestrictionTests
 {
     [Fact]
     public async Task The_tables_answer_decides_and_a_table_that_is_down_defers()
@@ -35,6 +35,31 @@ public sealed class RemoteTableRestrictionTests
 
         // Whole keys only, as with other tables of patterns.
         Assert.DoesNotContain("access example.com", server.Requests);
+    }
+
+    [Theory]
+    [InlineData("regexp", "/^(a*)*(a*)*\\1b@/")]
+    [InlineData("pcre", "/^(a+)+b@/")]
+    public async Task A_pattern_that_runs_away_defers_and_the_next_command_is_answered(string type, string pattern)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(path, $"/^c/ OK\n{pattern} REJECT\n", TestContext.Current.CancellationToken);
+            await using SmtpdRig rig = new($"smtpd_recipient_restrictions = check_recipient_access {type}:{path}, permit");
+            MemoryConnection client = rig.Connect();
+            await AskAsync(client, null, "220 ");
+            await AskAsync(client, "HELO x", "250 ");
+            await AskAsync(client, "MAIL FROM:<a@b.example>", "250 ");
+            string address = new string('a', 60) + "@example.com";
+            await AskAsync(client, $"RCPT TO:<{address}>", $"451 4.3.5 <{address}>: Recipient address rejected: Server configuration error");
+            await AskAsync(client, "RCPT TO:<user@example.com>", "250 ");
+            Assert.Contains(rig.Log.All, line => line.Contains($"warning: {type} map {path}, line 2: ", StringComparison.Ordinal));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private static async Task AskAsync(MemoryConnection client, string? command, string reply)
