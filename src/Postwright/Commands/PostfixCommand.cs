@@ -82,7 +82,13 @@ internal static class PostfixCommand
         }
 
         using PostfixInstance? instance = PostfixInstance.Open(configuration, out string? error);
-        return instance is null ? Fail(error!) : Dispatch(instance, arguments[at], arguments[(at + 1)..]);
+        if (instance is null)
+        {
+            return Fail(error!);
+        }
+
+        instance.RemindOfLevel();
+        return Dispatch(instance, arguments[at], arguments[(at + 1)..]);
     }
 
     private static int Dispatch(PostfixInstance instance, string command, string[] rest) => command switch

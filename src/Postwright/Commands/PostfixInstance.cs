@@ -67,6 +67,34 @@ internal sealed class PostfixInstance : IDisposable
         return instance;
     }
 
+    /// <summary>
+    /// Reminds of defaults that are those of an older release, in Postfix's words: in the log, and on a terminal. Not of level 3.11,
+    /// which turns on encryption that is not there yet.
+    /// </summary>
+    public void RemindOfLevel()
+    {
+        const string Newest = "3.6";
+        if (!CompatibilityLevel.TryParse(Configuration.GetString("compatibility_level"), out long level)
+            || !CompatibilityLevel.TryParse(Newest, out long newest) || level >= newest)
+        {
+            return;
+        }
+
+        foreach (string line in (ReadOnlySpan<string>)
+            [
+                "Postfix is using backwards-compatible default settings",
+                "See http://www.postfix.org/COMPATIBILITY_README.html for details",
+                $"To disable backwards compatibility use \"postconf compatibility_level={Newest}\" and \"postfix reload\"",
+            ])
+        {
+            Destination?.Write(LogLevel.Info, "postfix", Environment.ProcessId, line);
+            if (!Console.IsErrorRedirected)
+            {
+                Console.Error.WriteLine($"postfix: {line}");
+            }
+        }
+    }
+
     /// <summary>Shows and logs a fatal message.</summary>
     /// <returns>1, the exit status.</returns>
     public int Fatal(string text)

@@ -137,6 +137,28 @@ public sealed class PostfixCommandTests
         await server.LoggedAsync("disconnect from");
     }
 
+    [Theory]
+    [InlineData("2", true)]
+    [InlineData("3.5", true)]
+    [InlineData("3.6", false)]
+    [InlineData("3.10", false)]
+    public async Task Each_command_reminds_in_the_log_of_defaults_of_an_older_release(string level, bool reminds)
+    {
+        string[] reminder =
+        [
+            "Postfix is using backwards-compatible default settings", "See http://www.postfix.org/COMPATIBILITY_README.html for details",
+            "To disable backwards compatibility use \"postconf compatibility_level=3.6\" and \"postfix reload\"",
+        ];
+        await using ServerInstance server = await ServerInstance.StartAsync($"compatibility_level = {level}", start: false);
+        foreach (string command in (string[])["check", "reload", "status"])
+        {
+            Assert.DoesNotContain(reminder[0], (await server.RunAsync("postfix", [command])).Error, StringComparison.Ordinal);
+        }
+
+        string[] expected = reminds ? [.. reminder, .. reminder, .. reminder] : [];
+        Assert.Equal(expected, server.Log.Split('\n').Where(line => line.Contains(" postfix[", StringComparison.Ordinal)).Select(line => line[(line.IndexOf("]: ", StringComparison.Ordinal) + 3)..]));
+    }
+
     [Fact]
     public async Task Wrong_use_ends_with_1_and_says_how()
     {

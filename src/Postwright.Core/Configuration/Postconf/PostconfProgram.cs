@@ -42,6 +42,11 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             return ShowTemplates(options, directory);
         }
 
+        if (options.TlsQuestion is not null)
+        {
+            return ShowTls(options.TlsQuestion);
+        }
+
         if (ShowFacility(options))
         {
             return 0;
@@ -64,18 +69,29 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             // No SASL yet: Postfix without SASL prints nothing here either.
             : options.Has('a') || options.Has('A') ? []
             : null;
-        if (options.TlsQuestion is not null)
-        {
-            Warn("TLS support is not compiled in");
-            lines = [];
-        }
-
         foreach (string line in lines ?? [])
         {
             output.Write(line + "\n");
         }
 
         return lines is not null;
+    }
+
+    private int ShowTls(string mode)
+    {
+        IReadOnlyList<string>? lines = TlsLibrary.Answer(mode, out string? trouble);
+        if (lines is null)
+        {
+            Warn(trouble!);
+            return 1;
+        }
+
+        foreach (string line in lines)
+        {
+            output.Write(line + "\n");
+        }
+
+        return 0;
     }
 
     /// <summary>Postfix has bounce(8) do this, and its messages say so.</summary>
