@@ -13,45 +13,50 @@ public sealed class SyncTests
     private const string Strace = "/usr/bin/strace";
 
     [Fact]
-    public async Task Every_message_is_synced_between_its_354_and_its_250()
+    public async Task The_bytes_of_every_message_are_written_and_synced_before_its_250()
     {
         Assert.SkipUnless(File.Exists(Strace), "strace is not installed");
-        string trace = Path.GetTempFileName();
+        const int Sessions = 8;
+        string path = Path.GetTempFileName();
         await using ServerInstance server = await ServerInstance.StartAsync("virtual_transport = discard:",
-            wrapper: [Strace, "-f", "-qq", "-s", "64", "-o", trace, "-e", "trace=fsync,fdatasync,sendto,sendmsg,write"]);
-        await using (SmtpTestClient client = await SmtpTestClient.ConnectAsync(server.Port))
-        {
-            await client.AskAsync("EHLO client.example");
-            for (int i = 0; i < 10; i++)
-            {
-                Assert.StartsWith("250 2.0.0 Ok: queued as", await client.MailAsync("a@example.org", "user@example.test", "Subject: x\n\nbody"), StringComparison.Ordinal);
-            }
-        }
-
+            wrapper: [Strace, "-f", "-qq", "-y", "-s", "400000", "-o", path, "-e", "trace=fsync,fdatasync,pwrite64,pwritev,sendto,sendmsg,write"]);
+        (string Mark, string QueueId, bool IsLarge)[][] sent = await Task.WhenAll(Enumerable.Range(0, Sessions).Select(session => SendAsync(server.Port, session)));
         await server.StopAsync();
-        string[] lines = await File.ReadAllLinesAsync(trace, TestContext.Current.CancellationToken);
-        File.Delete(trace);
-        int acknowledged = 0;
-        bool synced = false;
-        foreach (string line in lines)
+        StraceCall[] calls = StraceCall.Read(await File.ReadAllLinesAsync(path, TestContext.Current.CancellationToken));
+        File.Delete(path);
+        foreach ((string mark, string id, bool isLarge) in sent.SelectMany(static one => one))
         {
-            if (line.Contains("\"354 ", StringComparison.Ordinal))
-            {
-                synced = false;
-            }
-            else if (line.Contains("sync", StringComparison.Ordinal) && line.TrimEnd().EndsWith("= 0", StringComparison.Ordinal))
-            {
-                synced = true;
-            }
-            else if (line.Contains("queued as", StringComparison.Ordinal) && line.Contains("250 2.0.0 Ok", StringComparison.Ordinal)
-                && line.Contains("\\r\\n", StringComparison.Ordinal))
-            {
-                Assert.True(synced, $"250 before the sync: {line}");
-                acknowledged++;
-            }
+            StraceCall reply = Assert.Single(calls, call => call.Name is "sendto" or "sendmsg" or "write" && call.Arguments.Contains($"queued as {id}\\r\\n", StringComparison.Ordinal));
+            Assert.True(IsDurable(calls, ".log", id, reply.Begin), $"{id}: 250 before its record was on the disk");
+            Assert.True(IsDurable(calls, isLarge ? ".content" : ".log", mark, reply.Begin), $"{id}: 250 before its content was on the disk");
+        }
+    }
+
+    /// <summary>True when a write of the text ended before a good sync of the same file began that ended before the time.</summary>
+    private static bool IsDurable(StraceCall[] calls, string suffix, string text, int before)
+    {
+        IEnumerable<StraceCall> writes = calls.Where(call => call.Name is "pwrite64" or "pwritev" && call.Result > 0
+            && call.File.EndsWith(suffix, StringComparison.Ordinal) && call.Arguments.Contains(text, StringComparison.Ordinal));
+        return writes.Any(write => calls.Any(sync => sync.Name is "fdatasync" or "fsync" && sync.Result == 0 && sync.File == write.File
+            && sync.Begin > write.End && sync.End < before));
+    }
+
+    private static async Task<(string Mark, string QueueId, bool IsLarge)[]> SendAsync(int port, int session)
+    {
+        List<(string, string, bool)> sent = [];
+        await using SmtpTestClient client = await SmtpTestClient.ConnectAsync(port);
+        await client.AskAsync("EHLO client.example");
+        for (int i = 0; i < 12; i++)
+        {
+            bool isLarge = i % 6 == 5;
+            string mark = $"mark-{session}-{i}-";
+            string filler = isLarge ? string.Concat(Enumerable.Repeat("a line of a large message\n", 8000)) : "";
+            string reply = await client.MailAsync("a@example.org", "user@example.test", $"Subject: {mark}\n\nbody\n{filler}");
+            Assert.StartsWith("250 2.0.0 Ok: queued as ", reply, StringComparison.Ordinal);
+            sent.Add((mark, reply["250 2.0.0 Ok: queued as ".Length..].Trim(), isLarge));
         }
 
-        Assert.Equal(10, acknowledged);
+        return [.. sent];
     }
 
     [Fact]
