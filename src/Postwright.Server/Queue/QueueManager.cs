@@ -125,6 +125,12 @@ public sealed partial class QueueManager : IQueueControl
 
             SetTimer(timer);
         }
+
+        // What was in line stays in the store.
+        foreach (ActiveMessage message in _active.Values)
+        {
+            message.Release();
+        }
     }
 
     /// <summary>

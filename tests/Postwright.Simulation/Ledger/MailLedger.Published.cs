@@ -63,11 +63,13 @@ internal sealed partial class MailLedger
         {
             if (twin.IsPromised)
             {
-                Fail($"{copy} is a second copy of {twin}, out of one maildrop file");
+                FailUnlessRot(copy, $"is a second copy out of one maildrop file, beside {twin}");
             }
-
-            // A killed process had not synced its record; the next one found it in the kernel's memory, and a power cut took it.
-            Count("duplicate (c): a record that was never synced was read after a kill, and lost");
+            else
+            {
+                // A killed process had not synced its record; the next one found it in the kernel's memory, and a power cut took it.
+                Count("duplicate (c): a record that was never synced was read after a kill, and lost");
+            }
         }
 
         if (transaction.Code >= 400)

@@ -97,7 +97,12 @@ internal sealed partial class MailLedger
 
         if (entry.Has(EntryFlags.Corrupt))
         {
-            NoteDamage(copy, "it is said to be corrupt");
+            // Whoever dies between the mark and the line in the log has told nobody: the next start finds the damage again.
+            if (!_ending || DamageReported)
+            {
+                NoteDamage(copy, "it is said to be corrupt");
+            }
+
             return;
         }
 

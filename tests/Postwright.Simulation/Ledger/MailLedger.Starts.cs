@@ -10,13 +10,16 @@ internal sealed partial class MailLedger
     private static readonly long LongestResult = TimeSpan.FromSeconds(60).Ticks;
 
     private bool _recovering;
+    private bool _ending;
 
     /// <summary>A process died: what it had delivered and not written down may be delivered again.</summary>
     public void Crashed(Life life)
     {
         if (life.Spool is not null)
         {
+            _ending = true;
             Look(life);
+            _ending = false;
         }
 
         foreach (Copy copy in _order)

@@ -14,6 +14,7 @@ public sealed class MemoryStore : IMessageStore
     private readonly List<QueueChange> _changes = [];
     private int _lastId;
     private int _loads;
+    private int _lent;
 
     /// <summary>Makes the store say no to appends.</summary>
     public StoreStatus? AppendAnswer { get; set; }
@@ -26,6 +27,9 @@ public sealed class MemoryStore : IMessageStore
 
     /// <summary>Makes records come back as not durable.</summary>
     public bool RefuseRecords { get; set; }
+
+    /// <summary>Contents that were read and not given back.</summary>
+    public int Lent => Volatile.Read(ref _lent);
 
     /// <summary>How often messages were read.</summary>
     public int Loads => Volatile.Read(ref _loads);
@@ -102,7 +106,7 @@ public sealed class MemoryStore : IMessageStore
         lock (_gate)
         {
             return ValueTask.FromResult(_messages.TryGetValue(queueId, out Kept? kept)
-                ? new StoredMessage(kept.Envelope, [.. kept.States], kept.Entry, new Lent(kept.Content)) { WarningsSent = kept.WarningsSent }
+                ? new StoredMessage(kept.Envelope, [.. kept.States], kept.Entry, new LentContent(this, kept.Content)) { WarningsSent = kept.WarningsSent }
                 : null);
         }
     }
@@ -186,27 +190,40 @@ public sealed class MemoryStore : IMessageStore
     }
 
     /// <summary>Content that must not be read after it was given back.</summary>
-    private sealed class Lent(MessageContent content) : MessageContent
+    private sealed class LentContent : MessageContent
     {
+        private readonly MemoryStore _store;
+        private readonly MessageContent _content;
         private bool _back;
 
-        public override long Length => content.Length;
+        public LentContent(MemoryStore store, MessageContent content)
+        {
+            (_store, _content) = (store, content);
+            Interlocked.Increment(ref store._lent);
+        }
+
+        public override long Length => _content.Length;
 
         public override bool TryGetMemory(out ReadOnlyMemory<byte> bytes)
         {
             ObjectDisposedException.ThrowIf(_back, this);
-            return content.TryGetMemory(out bytes);
+            return _content.TryGetMemory(out bytes);
         }
 
         public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
         {
             ObjectDisposedException.ThrowIf(_back, this);
-            return content.ReadAsync(offset, buffer, cancellationToken);
+            return _content.ReadAsync(offset, buffer, cancellationToken);
         }
 
         protected override void Dispose(bool disposing)
         {
-            _back = true;
+            if (!_back)
+            {
+                _back = true;
+                Interlocked.Decrement(ref _store._lent);
+            }
+
             base.Dispose(disposing);
         }
     }

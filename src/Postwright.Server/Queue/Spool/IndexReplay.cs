@@ -133,8 +133,11 @@ internal sealed class IndexReplay(SpoolIndex index)
                     break;
                 case RecordItem.Expanded:
                     (int from, int firstIndex, EnvelopeRecipient[] into) = RecordFormat.ReadExpanded(ref reader);
-                    entry.MarkDone(from);
-                    AddExpansion(entry, firstIndex, into.Length, segment, offset, length);
+                    if (AddExpansion(entry, firstIndex, into.Length, segment, offset, length))
+                    {
+                        entry.MarkDone(from);
+                    }
+
                     break;
                 case RecordItem.Deferred:
                     (long nextTicks, byte warnings, _) = RecordFormat.ReadDeferred(ref reader);
@@ -182,7 +185,11 @@ internal sealed class IndexReplay(SpoolIndex index)
         index.PlaceState(entry, segment, offset, length);
     }
 
-    private void AddExpansion(IndexEntry entry, int firstIndex, int count, Segment segment, int offset, int length)
+    /// <summary>
+    /// Appends the recipients that one was replaced by. False if they cannot have their places, since a record of others before
+    /// them is damaged: the one that they come from is expanded once more.
+    /// </summary>
+    private bool AddExpansion(IndexEntry entry, int firstIndex, int count, Segment segment, int offset, int length)
     {
         EntryExtra extra = entry.MakeExtra();
         foreach (Expansion known in extra.Expansions)
@@ -191,19 +198,25 @@ internal sealed class IndexReplay(SpoolIndex index)
             {
                 // A later copy of the record: it is the one whose sync succeeded.
                 index.PlaceExpansion(known, segment, offset, length);
-                return;
+                return true;
             }
         }
 
-        if (firstIndex != entry.RecipientCount || count == 0)
+        if (firstIndex != entry.RecipientCount)
         {
-            return;
+            return false;
+        }
+
+        if (count == 0)
+        {
+            return true;
         }
 
         var expansion = new Expansion { FirstIndex = firstIndex, Count = count };
         extra.Expansions = [.. extra.Expansions, expansion];
         entry.RecipientCount += count;
         index.PlaceExpansion(expansion, segment, offset, length);
+        return true;
     }
 
     private bool ApplyRemove(string queueId, ref RecordReader reader, Segment segment)

@@ -64,6 +64,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             }
         }
 
+        bool lastIsSynced = SyncLast();
         SnapshotPosition from = SpoolSnapshot.TryLoad(options, disk, index, log);
         foreach (Segment segment in index.Segments.Values)
         {
@@ -81,7 +82,12 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             }
         }
 
-        SyncLast();
+        if (!lastIsSynced)
+        {
+            Segment last = index.Segments.Values.Last();
+            last.Synced = Math.Max(SegmentFormat.Page, _proofs.GetValueOrDefault(last.Generation).Synced);
+        }
+
         CheckContents(contents);
     }
 
@@ -150,25 +156,25 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
     }
 
     /// <summary>
-    /// What was read from the newest segment may be in memory only (a killed process, not a power cut): it must be on disk
-    /// before anything says that it is.
+    /// What stands in the newest segment may be in memory only (a killed process, not a power cut): it must be on disk before
+    /// anything says that it is. Before it is read, since a kernel whose sync fails may throw away what it had.
     /// </summary>
-    private void SyncLast()
+    private bool SyncLast()
     {
         if (readOnly || index.Segments.Count == 0)
         {
-            return;
+            return true;
         }
 
-        Segment last = index.Segments.Values.Last();
         try
         {
-            last.File.Sync();
+            index.Segments.Values.Last().File.Sync();
+            return true;
         }
         catch (DiskException failure)
         {
             log?.Warning($"spool: {failure.Message}");
-            last.Synced = Math.Max(SegmentFormat.Page, _proofs.GetValueOrDefault(last.Generation).Synced);
+            return false;
         }
     }
 

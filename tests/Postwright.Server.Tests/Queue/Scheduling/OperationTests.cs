@@ -1,6 +1,7 @@
 using Postwright.Core.Logging;
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue;
+using Postwright.Server.Queue.Scheduling;
 
 namespace Postwright.Server.Tests.Queue.Scheduling;
 
@@ -345,6 +346,22 @@ public sealed class OperationTests
         Assert.DoesNotContain(rig.Store.Changes, change => change is MessageDeferred or MessageRemoved);
         Assert.DoesNotContain(rig.Log.All, line => line.Contains("shut down"));
         Assert.True(rig.Store.TryGetEntry(id, out _));
+    }
+
+    [Fact]
+    public async Task A_stop_gives_back_the_content_of_what_is_in_line()
+    {
+        QueueRig rig = new();
+        TaskCompletionSource never = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ScriptedAgent smtp = rig.Transport("smtp", new TransportLimits { ProcessLimit = 1 });
+        smtp.Before = _ => never.Task;
+        rig.Start();
+        rig.Send("a@test", "b@one.test", "c@two.test");
+        await rig.Eventually(() => smtp.Requests.Count == 1);
+        rig.Send("a@test", "d@three.test");
+        await rig.Eventually(() => rig.Store.Lent == 2);
+        await rig.StopAsync();
+        Assert.Equal(0, rig.Store.Lent);
     }
 
     [Fact]
