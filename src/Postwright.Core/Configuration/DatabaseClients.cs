@@ -1,4 +1,5 @@
 using Postwright.Core.Posix;
+using Postwright.Core.Tables.Remote;
 
 namespace Postwright.Core.Configuration;
 
@@ -37,9 +38,10 @@ internal static class DatabaseClients
         int colon = table.IndexOf(':', StringComparison.Ordinal);
         if (colon > 0 && colon + 1 < table.Length && Settings.TryGetValue(table[..colon], out string[]? found))
         {
-            name = table[(colon + 1)..];
+            // Options of ours may stand behind it; those that cannot be read are the table's own affair.
+            _ = RemoteOptions.TryParse(table[(colon + 1)..], out name, out _, out _);
             settings = found;
-            return true;
+            return name.Length > 0;
         }
 
         name = "";
