@@ -7,57 +7,42 @@ namespace Postwright.Core.Tests.Tables.Remote.Sql;
 /// <summary>A PostgreSQL server with the tests' content and a user for each way to log in.</summary>
 public sealed class PgsqlServer : IAsyncLifetime
 {
-    private RealServer? _server;
+    private PostgresServer? _server;
 
-    public static string? Programs { get; } = Directory.Exists("/usr/lib/postgresql")
-        ? Directory.GetDirectories("/usr/lib/postgresql").Select(static version => Path.Combine(version, "bin")).LastOrDefault(static bin => File.Exists(Path.Combine(bin, "initdb")))
-        : null;
+    public RealServer Server => Running.Server;
 
-    public RealServer Server => _server ?? throw new InvalidOperationException("PostgreSQL is not installed");
+    public string Folder => Running.Folder;
 
-    public string Folder => Server.Folder;
+    public int Port => Running.Port;
 
-    public int Port { get; } = FreePort.Next();
+    private PostgresServer Running => _server ?? throw new InvalidOperationException("PostgreSQL is not installed");
 
     public async ValueTask InitializeAsync()
     {
-        if (Programs is null)
+        if (PostgresServer.Programs is null)
         {
             return;
         }
 
-        string folder = await RealServer.MakeFolderAsync("postgres");
-        string data = Path.Combine(folder, "data");
-        await RealServer.RunAsAsync("postgres", Path.Combine(Programs, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
-        await RealServer.RunAsAsync("postgres", "/bin/sh", ["-c", $"cat >{data}/pg_hba.conf"], """
-            local all all trust
+        _server = await PostgresServer.MakeAsync(
+            """
             host all md5user 127.0.0.1/32 md5
             host all plainuser 127.0.0.1/32 password
             hostssl all tlsuser 127.0.0.1/32 scram-sha-256
             host all tlsuser 127.0.0.1/32 reject
             host all all 127.0.0.1/32 scram-sha-256
-
-            """);
-        TestCertificate.Write(folder);
-        string key = await File.ReadAllTextAsync(Path.Combine(folder, "server.key"));
-        await RealServer.RunAsAsync("postgres", "/bin/sh", ["-c", $"umask 077; cat >{data}/server.key"], key);
-        _server = new RealServer(
-            folder,
-            "postgres",
-            Path.Combine(Programs, "postgres"),
-            ["-D", data, "-p", $"{Port}", "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=4MB", "-c", "max_connections=200",
-                "-c", "ssl=on", "-c", $"ssl_cert_file={folder}/server.pem", "-c", $"ssl_key_file={data}/server.key"],
-            async () => (await CommandRun.RunAsync(Path.Combine(Programs, "pg_isready"), ["-h", folder, "-p", $"{Port}"])).ExitStatus == 0);
-        await _server.StartAsync();
-        await RunAsync("""
+            """,
+            "ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=server.key");
+        TestCertificate.Write(Folder);
+        string key = await File.ReadAllTextAsync(Path.Combine(Folder, "server.key"));
+        await RealServer.RunAsAsync("postgres", "/bin/sh", ["-c", $"umask 077; cat >{_server.DataDirectory}/server.key"], key);
+        await Server.StartAsync();
+        await _server.RunAsync("""
             CREATE USER mail PASSWORD 'secret'; CREATE USER tlsuser PASSWORD 'secret'; CREATE USER plainuser PASSWORD 'secret';
             CREATE USER oldstyle PASSWORD 'secret'; ALTER USER oldstyle SET standard_conforming_strings = off;
             SET password_encryption = md5; CREATE USER md5user PASSWORD 'secret';
             """ + SqlTableTests.Tables + "GRANT ALL ON aliases TO public;");
     }
-
-    public async Task RunAsync(string sql) => Assert.DoesNotContain(
-        "ERROR", (await CommandRun.RunAsync(Path.Combine(Programs!, "psql"), ["-h", Folder, "-p", $"{Port}", "-U", "postgres", "-q", "postgres"], sql)).Error, StringComparison.Ordinal);
 
     public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
@@ -73,7 +58,7 @@ public sealed class PgsqlTableTests(PgsqlServer pgsql) : SqlTableTests, IClassFi
     {
         get
         {
-            Assert.SkipWhen(PgsqlServer.Programs is null, "PostgreSQL is not installed");
+            Assert.SkipWhen(PostgresServer.Programs is null, "PostgreSQL is not installed");
             return As("mail");
         }
     }
