@@ -149,7 +149,14 @@ public sealed unsafe partial class FrameSocket : IDisposable
     /// <param name="limit">Bytes a frame may have.</param>
     /// <param name="file">The descriptor that came with it, or null.</param>
     /// <exception cref="IOException">The peer is gone in the middle, or the frame is too large.</exception>
-    public byte[]? Receive(int limit, out SafeFileHandle? file)
+    public byte[]? Receive(int limit, out SafeFileHandle? file) => Receive(limit, null, out file);
+
+    /// <summary>Receives a frame; null at the peer's orderly end.</summary>
+    /// <param name="limit">Bytes a frame may have.</param>
+    /// <param name="timeLeft">How long the rest of the frame may still take, asked before each wait; null for ever.</param>
+    /// <param name="file">The descriptor that came with it, or null.</param>
+    /// <exception cref="IOException">The peer is gone in the middle, the frame is too large, or no time is left: the stream is out of step then.</exception>
+    public byte[]? Receive(int limit, Func<TimeSpan>? timeLeft, out SafeFileHandle? file)
     {
         file = null;
         byte* header = stackalloc byte[4];
@@ -158,7 +165,7 @@ public sealed unsafe partial class FrameSocket : IDisposable
         {
             while (have < 4)
             {
-                int count = ReceiveSome(header + have, 4 - have, ref file);
+                int count = ReceiveSome(header + have, 4 - have, timeLeft, ref file);
                 if (count == 0)
                 {
                     return have == 0 && file is null ? null : throw new IOException("the peer ended in the middle of a frame");
@@ -173,7 +180,7 @@ public sealed unsafe partial class FrameSocket : IDisposable
                 throw new IOException($"a frame of {length} bytes, where {limit} are allowed");
             }
 
-            return ReceiveBody((int)length, ref file);
+            return ReceiveBody((int)length, timeLeft, ref file);
         }
         catch
         {
@@ -203,7 +210,7 @@ public sealed unsafe partial class FrameSocket : IDisposable
         }
     }
 
-    private byte[] ReceiveBody(int length, ref SafeFileHandle? file)
+    private byte[] ReceiveBody(int length, Func<TimeSpan>? timeLeft, ref SafeFileHandle? file)
     {
         var frame = new byte[length];
         int have = 0;
@@ -211,7 +218,7 @@ public sealed unsafe partial class FrameSocket : IDisposable
         {
             while (have < length)
             {
-                int count = ReceiveSome(bytes + have, length - have, ref file);
+                int count = ReceiveSome(bytes + have, length - have, timeLeft, ref file);
                 have += count > 0 ? count : throw new IOException("the peer ended in the middle of a frame");
             }
         }
@@ -248,12 +255,31 @@ public sealed unsafe partial class FrameSocket : IDisposable
         }
     }
 
-    private int ReceiveSome(byte* buffer, int length, ref SafeFileHandle? file)
+    private void WaitForBytes(Func<TimeSpan> timeLeft)
+    {
+        var waiting = new Waiting { Descriptor = _descriptor, Wanted = 1 };
+        while (timeLeft() is var left && left > TimeSpan.Zero)
+        {
+            if (poll(&waiting, 1, (int)Math.Ceiling(Math.Min(left.TotalMilliseconds, int.MaxValue))) > 0)
+            {
+                return;
+            }
+        }
+
+        throw new IOException("no answer in time");
+    }
+
+    private int ReceiveSome(byte* buffer, int length, Func<TimeSpan>? timeLeft, ref SafeFileHandle? file)
     {
         const int ControlSize = 256;
         byte* control = stackalloc byte[ControlSize];
         while (true)
         {
+            if (timeLeft is not null)
+            {
+                WaitForBytes(timeLeft);
+            }
+
             var part = new Vector { Start = buffer, Length = length };
             var message = new Message { Parts = &part, PartCount = 1, Control = control, ControlLength = ControlSize };
 

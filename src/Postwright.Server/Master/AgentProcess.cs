@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Postwright.Core.Configuration;
+using Postwright.Core.Logging;
 using Postwright.Core.Tables;
 using Postwright.Core.Tables.Remote;
 using Postwright.Server.Deliver.Agent;
@@ -11,7 +12,7 @@ namespace Postwright.Server.Master;
 /// <summary>
 /// agent: root, delivers to local and virtual mailboxes as their owners. Knows no network: its only door is a private unix-domain
 /// socket, which master opened and keeps, and where only mail_owner is served. What it does is decided by configuration that it
-/// reads itself.
+/// reads itself; tables on servers it asks mail for, over the same door.
 /// </summary>
 public static class AgentProcess
 {
@@ -39,9 +40,11 @@ public static class AgentProcess
             return 1;
         }
 
+        MailLog tableLog = daemon.Log.For("local", daemon.Log.Number);
+        TableQuestions questions = new(tableLog, Daemon.Clock);
         AgentServices Services(MailConfiguration configuration) => AgentServices.From(
             configuration,
-            new TableRegistry(daemon.Log.For("local", daemon.Log.Number), Daemon.Clock, daemon.Host, remote: new RemoteTables(configuration, filesOnly: true)),
+            new TableRegistry(tableLog, Daemon.Clock, daemon.Host, remote: new RemoteTables(configuration, questions.Ask)),
             daemon.Host,
             Daemon.Clock,
             daemon.Log,

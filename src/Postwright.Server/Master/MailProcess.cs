@@ -24,7 +24,8 @@ public static class MailProcess
         using DeliveryWorkers workers = new("delivery");
         using AgentClient agent = new(() => FrameSocket.Connect(AgentProcess.SocketPath(daemon.Configuration)), workers, daemon.Log);
         await using MailSystem? system = await MailSystem.CreateAsync(
-            daemon.Configuration, daemon.Parts(MasterCalls.EffectiveUser(), (_, _, _) => agent));
+            daemon.Configuration, daemon.Parts(MasterCalls.EffectiveUser(), (configuration, tables, log) =>
+                agent.With(ServedTables.From(configuration, tables, Daemon.Clock, log.For("proxymap", log.Number)))));
         if (system is null)
         {
             return 1;

@@ -235,6 +235,22 @@ public sealed class ConfigurationCheckTests
         Assert.Equal([], SupportSummary.Of(MailConfiguration.FromText(Level + "enable_errors_to = no\nmyhostname = a.example.org\n", null, PostconfHarness.Somewhere)));
     }
 
+    [Fact]
+    public void Only_identities_are_not_looked_up_on_servers()
+    {
+        const string Maps = "alias_maps = ldap:x\nvirtual_mailbox_maps = proxy:mysql:x{ttl=1s}\nvirtual_uid_maps = static:5000\nvirtual_gid_maps = ";
+        Assert.Empty(Check(Level + Maps + "static:5000\n"));
+        Assert.Equal(
+            "virtual_gid_maps: tables on servers do not say whose rights a delivery has: mail that needs unionmap:{static:1,pgsql:x} waits",
+            Single(Level + Maps + "unionmap:{static:1,pgsql:x}\n").Text);
+    }
+
+    [Theory]
+    [InlineData("pgsql:/nonexistent/x.cf{ttl=5s, timeout=2s}")]
+    [InlineData("pgsql:/nonexistent/x.cf")]
+    public void The_file_of_a_table_has_no_options_in_its_name(string table) =>
+        Assert.Equal("open \"pgsql\" configuration \"/nonexistent/x.cf\": No such file or directory", Single(Level + $"alias_maps = {table}\n").Text);
+
     public static TheoryData<string> RealConfigurations => PostconfVectorTests.RealConfigurations;
 
     [Theory]

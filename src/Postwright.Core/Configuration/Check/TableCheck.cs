@@ -56,10 +56,10 @@ internal static class TableCheck
             return;
         }
 
-        if (setting.Name is "alias_maps" or "virtual_mailbox_maps" or "virtual_uid_maps" or "virtual_gid_maps" && table.Type != "sqlite" && RemoteTypes.Names.Contains(table.Type))
+        if (setting.Name is "virtual_uid_maps" or "virtual_gid_maps" && RemoteTypes.ServersIn(table.ToString()).Any())
         {
             report.Warn(setting.File, setting.Line,
-                $"{setting.Name}: where the system runs as root, local and virtual deliveries ask no server: mail that needs {table} waits");
+                $"{setting.Name}: tables on servers do not say whose rights a delivery has: mail that needs {table} waits");
         }
 
         string tool = setting.Name is "alias_maps" or "alias_database" ? "postalias" : "postmap";

@@ -21,8 +21,6 @@ internal abstract class DatabaseTable : RemoteTable
         _domains = domains.Length == 0 ? null : StringList.Open(source.Lists, $"{source.Name}: domain", domains);
     }
 
-    public override bool MatchesWholeKeysOnly => false;
-
     /// <summary>The largest answer, all results together; a table with more is misused, and memory has a bound.</summary>
     protected const int MaxAnswer = 1 << 20;
 

@@ -1,3 +1,4 @@
+using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 
 namespace Postwright.Core.Tables.Remote;
@@ -24,7 +25,7 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
 
     public string Name => source.Name;
 
-    public abstract bool MatchesWholeKeysOnly { get; }
+    public bool MatchesWholeKeysOnly { get; } = RemoteTypes.SeesWholeKeysOnly(source.Type);
 
     /// <summary>A database in a file is as good as any other file.</summary>
     public virtual bool IsRemote => true;
@@ -39,14 +40,8 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
 
     public async ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
-        if (key.Contains('\0', StringComparison.Ordinal))
+        if (!CanExist(Name, key, source.Log))
         {
-            return LookupResult.NotFound;
-        }
-
-        if (TableText.HasStrayBytes(key))
-        {
-            source.Log.Warning($"{Name}: non-UTF-8 key \"{key}\": malformed UTF-8 or invalid codepoint");
             return LookupResult.NotFound;
         }
 
@@ -100,6 +95,23 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
 
         _closing.Cancel();
         Close();
+    }
+
+    /// <summary>False, with a warning where it is odd, for a key that no server can have.</summary>
+    public static bool CanExist(string table, string key, MailLog log)
+    {
+        if (key.Contains('\0', StringComparison.Ordinal))
+        {
+            return false;
+        }
+
+        if (TableText.HasStrayBytes(key))
+        {
+            log.Warning($"{table}: non-UTF-8 key \"{key}\": malformed UTF-8 or invalid codepoint");
+            return false;
+        }
+
+        return true;
     }
 
     /// <summary>Asks the server, within <paramref name="deadline"/>.</summary>

@@ -5,8 +5,8 @@ using Postwright.Core.Tables.Remote.Sql;
 
 namespace Postwright.Core.Tables.Remote;
 
-// The types that are asked over a network, apart from the local ones: a program that must not ask anybody (the privileged
-// agent, the set-gid tools) opens its tables without this class, and then does not even contain the code.
+// The types that are asked over a network, apart from the local ones: the set-gid tools, which must not ask anybody, open their
+// tables without this class, and then do not even contain the code. The privileged agent hands its questions on.
 
 /// <summary>Opens remote tables.</summary>
 public sealed class RemoteTables : IDisposable
@@ -29,15 +29,18 @@ public sealed class RemoteTables : IDisposable
     private static readonly string[] Unauthenticated = ["http", "memcache", "redis", "socketmap", "tcp"];
 
     private readonly MailConfiguration _configuration;
-    private readonly bool _filesOnly;
+    private readonly Func<string, string, LookupResult>? _ask;
     private TableRegistry? _lists;
 
     /// <summary>Tables under a configuration.</summary>
     /// <param name="configuration">main.cf: limits, and the settings of tables that are named there.</param>
-    /// <param name="filesOnly">True for a process that must ask nobody: databases in files can be opened all the same.</param>
-    public RemoteTables(MailConfiguration configuration, bool filesOnly = false)
+    /// <param name="ask">
+    /// For a process that must not talk to servers: puts a question, a table's name and a key, to another process, and waits for
+    /// the answer. Databases in files are opened all the same.
+    /// </param>
+    public RemoteTables(MailConfiguration configuration, Func<string, string, LookupResult>? ask = null)
     {
-        _filesOnly = filesOnly;
+        _ask = ask;
         _configuration = configuration;
         Open = OpenTable;
     }
@@ -53,11 +56,6 @@ public sealed class RemoteTables : IDisposable
 
     private ILookupTable OpenTable(TableOpener opener, string name, string type, string rest)
     {
-        if (_filesOnly && type != "sqlite")
-        {
-            return opener.Unavailable(name, $"{name}: tables on servers cannot be used here");
-        }
-
         if (!opener.AllowsSubstitution && Unauthenticated.Contains(type))
         {
             return opener.Unavailable(name, $"{name} map is not allowed for security-sensitive data");
@@ -66,6 +64,11 @@ public sealed class RemoteTables : IDisposable
         if (!RemoteOptions.TryParse(rest, out string plain, out RemoteOptions options, out string? error))
         {
             return opener.Unavailable(name, $"{name}: {error}");
+        }
+
+        if (_ask is not null && RemoteTypes.IsOnServer(type))
+        {
+            return new ServedTable(name, type, _ask, opener.Log);
         }
 
         var source = new RemoteTableSource
@@ -102,13 +105,6 @@ public sealed class RemoteTables : IDisposable
         var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this);
         return Interlocked.CompareExchange(ref _lists, fresh, null) ?? fresh;
     }
-}
-
-/// <summary>The names of the types, apart from what they name: every program knows them.</summary>
-internal static class RemoteTypes
-{
-    /// <summary>In alphabetical order.</summary>
-    public static readonly string[] Names = ["http", "ldap", "memcache", "mongodb", "mysql", "pgsql", "redis", "socketmap", "sqlite", "tcp"];
 }
 
 /// <summary>A remote table's settings cannot be read; the message is for the administrator.</summary>

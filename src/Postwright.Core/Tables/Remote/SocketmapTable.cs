@@ -36,8 +36,6 @@ internal sealed class SocketmapTable : RemoteTable
             source.Chance);
     }
 
-    public override bool MatchesWholeKeysOnly => true;
-
     public static ILookupTable Open(RemoteTableSource source)
     {
         int colon = source.Rest.LastIndexOf(':');

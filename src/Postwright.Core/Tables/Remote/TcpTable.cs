@@ -26,8 +26,6 @@ internal sealed class TcpTable : RemoteTable
             source.Chance);
     }
 
-    public override bool MatchesWholeKeysOnly => true;
-
     public static ILookupTable Open(RemoteTableSource source) => new TcpTable(source, RemoteEndpoint.Parse(source.Rest, 0));
 
     /// <summary>Reads a reply line, without its line feed.</summary>

@@ -2,13 +2,15 @@ using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
+using Postwright.Core.Tables;
 using Postwright.Server.Queue;
 
 namespace Postwright.Server.Deliver.Agent;
 
 /// <summary>
 /// Mail's side: a delivery is a request and an answer on one of a few kept connections, on a delivery thread. When the agent is
-/// gone (it is restarted by master) the recipients are deferred; a request that may have been begun is never sent twice.
+/// gone (it is restarted by master) the recipients are deferred; a request that may have been begun is never sent twice. Before its
+/// answer the agent may ask for tables on servers (<see cref="With"/>).
 /// </summary>
 /// <param name="connect">Opens a connection: <c>() =&gt; FrameSocket.Connect(path)</c>.</param>
 /// <param name="workers">The threads; their number is the number of connections.</param>
@@ -18,12 +20,18 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
     private readonly ConcurrentBag<FrameSocket> _idle = [];
     private volatile bool _disposed;
 
+    /// <summary>The same agent, which is told what tables on servers say. Without, it is told that they cannot be asked.</summary>
+    public IDeliveryAgent With(ServedTables tables) => new Serving(this, tables);
+
     /// <inheritdoc />
-    public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
+    public ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken) =>
+        DeliverAsync(request, static (table, _, _) => LookupResult.TemporaryError($"{table}: tables on servers cannot be asked"), cancellationToken);
+
+    private async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, Lookup lookup, CancellationToken cancellationToken)
     {
         try
         {
-            return await workers.RunAsync(() => Deliver(request), cancellationToken);
+            return await workers.RunAsync(() => Deliver(request, question => lookup(question.Table, question.Key, cancellationToken)), cancellationToken);
         }
         catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
         {
@@ -41,7 +49,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         }
     }
 
-    private IReadOnlyList<RecipientResult> Deliver(DeliveryRequest request)
+    private IReadOnlyList<RecipientResult> Deliver(DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup)
     {
         try
         {
@@ -53,7 +61,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
                 return InProcessAgent.Deferred(request, "4.3.5", "mail system configuration error");
             }
 
-            return Complete(request, Exchange(frame, file));
+            return Complete(request, Exchange(frame, file, lookup));
         }
         catch (Exception failure) when (failure is IOException or InvalidDataException)
         {
@@ -62,15 +70,20 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         }
     }
 
-    private byte[] Exchange(byte[] frame, SafeFileHandle? file)
+    private byte[] Exchange(byte[] frame, SafeFileHandle? file, Func<(string Table, string Key), LookupResult> lookup)
     {
         FrameSocket connection = SendOn(frame, file);
         bool kept = false;
         try
         {
-            byte[] answer = connection.Receive(AgentFrames.AnswerLimit, out SafeFileHandle? unexpected) ?? throw new IOException("the agent ended before its answer");
-            unexpected?.Dispose();
-            kept = unexpected is null && !_disposed;
+            byte[] answer = Receive(connection);
+            while (AgentFrames.Is(FrameKind.Question, answer))
+            {
+                Say(connection, TableFrames.Answer(lookup(TableFrames.ReadQuestion(answer))));
+                answer = Receive(connection);
+            }
+
+            kept = !_disposed;
             if (kept)
             {
                 _idle.Add(connection);
@@ -84,6 +97,30 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
             {
                 connection.Dispose();
             }
+        }
+    }
+
+    private static byte[] Receive(FrameSocket connection)
+    {
+        byte[]? frame = connection.Receive(AgentFrames.AnswerLimit, out SafeFileHandle? unexpected);
+        if (unexpected is not null)
+        {
+            unexpected.Dispose();
+            throw new InvalidDataException("the agent sent a descriptor");
+        }
+
+        return frame ?? throw new IOException("the agent ended before its answer");
+    }
+
+    // An agent that did not wait for this has left its results, which are still to be read, and closed the connection.
+    private static void Say(FrameSocket connection, byte[] answer)
+    {
+        try
+        {
+            connection.Send(answer);
+        }
+        catch (IOException)
+        {
         }
     }
 
@@ -106,6 +143,11 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         FrameSocket connection = connect();
         try
         {
+            if (connection.PeerUser is not { } peer || (peer != 0 && peer != Identity.EffectiveUser))
+            {
+                throw new IOException("neither root nor this user is at the other end");
+            }
+
             connection.Send(frame, file);
             return connection;
         }
@@ -146,5 +188,13 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         }
 
         return [.. InProcessAgent.Deferred(request, "4.3.0", "mail transport unavailable").Select(missing => byIndex.GetValueOrDefault(missing.Index, missing))];
+    }
+
+    private delegate LookupResult Lookup(string table, string key, CancellationToken cancellationToken);
+
+    private sealed class Serving(AgentClient client, ServedTables tables) : IDeliveryAgent
+    {
+        public ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken) =>
+            client.DeliverAsync(request, tables.Lookup, cancellationToken);
     }
 }

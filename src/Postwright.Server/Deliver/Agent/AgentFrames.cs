@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Buffers.Binary;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Posix;
 using Postwright.Server.Queue;
@@ -8,8 +5,8 @@ using Postwright.Server.Queue;
 namespace Postwright.Server.Deliver.Agent;
 
 /// <summary>
-/// What is in the frames between mail and agent (docs/adr/0002-agent-frames.md): a version byte, then fields in a fixed order;
-/// numbers are big-endian, texts are UTF-8 behind a length. Reading checks every length against what is there and every count
+/// What is in the frames between mail and agent (docs/adr/0002-agent-frames.md): a version byte, the kind, then fields in a
+/// fixed order; numbers are big-endian, texts are UTF-8 behind a length. Reading checks every length against what is there and every count
 /// against a limit; what is left over is an error too. Anything wrong is an <see cref="InvalidDataException"/>.
 /// </summary>
 internal static class AgentFrames
@@ -26,13 +23,34 @@ internal static class AgentFrames
     /// <summary>Recipients of one request.</summary>
     public const int RecipientLimit = 10_000;
 
-    private const byte Version = 1;
+    private const byte Version = 2;
+
+    /// <summary>The beginning of a frame.</summary>
+    public static FrameWriter Begin(FrameKind kind)
+    {
+        var writer = new FrameWriter();
+        writer.Byte(Version);
+        writer.Byte((byte)kind);
+        return writer;
+    }
+
+    /// <summary>True for a frame that begins as one of that kind does; the rest is not looked at.</summary>
+    public static bool Is(FrameKind kind, ReadOnlySpan<byte> frame) => frame.Length > 1 && frame[0] == Version && frame[1] == (byte)kind;
+
+    /// <summary>What follows the beginning of a frame.</summary>
+    /// <exception cref="InvalidDataException">Another version, or another kind.</exception>
+    public static FrameReader Open(byte[] frame, FrameKind kind)
+    {
+        var reader = new FrameReader(frame);
+        reader.Check(reader.Byte() == Version, "version");
+        reader.Check(reader.Byte() == (byte)kind, "kind");
+        return reader;
+    }
 
     /// <summary>A request's frame; content that is not inline goes beside it as a descriptor, from an offset on.</summary>
     public static byte[] Encode(AgentRequest request, ReadOnlySpan<byte> inline, bool hasFile, long fileOffset)
     {
-        var writer = new FrameWriter();
-        writer.Byte(Version);
+        FrameWriter writer = Begin(FrameKind.Delivery);
         writer.Text(request.Service);
         writer.Text(request.QueueId);
         writer.Text(request.Sender);
@@ -66,8 +84,7 @@ internal static class AgentFrames
     {
         try
         {
-            var reader = new FrameReader(frame);
-            reader.Check(reader.Byte() == Version, "version");
+            FrameReader reader = Open(frame, FrameKind.Delivery);
             string service = reader.Text();
             string queueId = reader.Text();
             string sender = reader.Text();
@@ -113,8 +130,7 @@ internal static class AgentFrames
     /// <summary>An answer's frame.</summary>
     public static byte[] Encode(IReadOnlyList<RecipientResult> results)
     {
-        var writer = new FrameWriter();
-        writer.Byte(Version);
+        FrameWriter writer = Begin(FrameKind.Results);
         writer.Number(results.Count);
         foreach (RecipientResult result in results)
         {
@@ -144,8 +160,7 @@ internal static class AgentFrames
     /// <exception cref="InvalidDataException">Not an answer of this version.</exception>
     public static IReadOnlyList<RecipientResult> DecodeAnswer(byte[] frame)
     {
-        var reader = new FrameReader(frame);
-        reader.Check(reader.Byte() == Version, "version");
+        FrameReader reader = Open(frame, FrameKind.Results);
         var results = new RecipientResult[reader.Count(RecipientLimit)];
         for (int i = 0; i < results.Length; i++)
         {
@@ -168,75 +183,20 @@ internal static class AgentFrames
         reader.Check(reader.IsAtEnd, "end");
         return results;
     }
+}
 
-    private sealed class FrameWriter
-    {
-        private readonly ArrayBufferWriter<byte> _bytes = new(1024);
+/// <summary>What a frame is.</summary>
+internal enum FrameKind : byte
+{
+    /// <summary>Mail has something to deliver.</summary>
+    Delivery = 1,
 
-        public void Byte(byte value) => _bytes.Write([value]);
+    /// <summary>The agent has done it.</summary>
+    Results = 2,
 
-        public void Number(int value)
-        {
-            BinaryPrimitives.WriteInt32BigEndian(_bytes.GetSpan(4), value);
-            _bytes.Advance(4);
-        }
+    /// <summary>The agent, meanwhile, wants to know what a table on a server says.</summary>
+    Question = 3,
 
-        public void Long(long value)
-        {
-            BinaryPrimitives.WriteInt64BigEndian(_bytes.GetSpan(8), value);
-            _bytes.Advance(8);
-        }
-
-        public void Bytes(ReadOnlySpan<byte> value)
-        {
-            Number(value.Length);
-            _bytes.Write(value);
-        }
-
-        public void Text(string value) => Bytes(Encoding.UTF8.GetBytes(value));
-
-        public byte[] ToArray() => _bytes.WrittenSpan.ToArray();
-    }
-
-    private struct FrameReader(ReadOnlyMemory<byte> rest)
-    {
-        private ReadOnlyMemory<byte> _rest = rest;
-
-        public readonly bool IsAtEnd => _rest.IsEmpty;
-
-        public readonly void Check(bool condition, string what)
-        {
-            if (!condition)
-            {
-                throw new InvalidDataException($"malformed frame: {what}");
-            }
-        }
-
-        public byte Byte() => Take(1).Span[0];
-
-        public int Number() => BinaryPrimitives.ReadInt32BigEndian(Take(4).Span);
-
-        public long Long() => BinaryPrimitives.ReadInt64BigEndian(Take(8).Span);
-
-        public int Count(int limit)
-        {
-            int count = Number();
-
-            // Every element has at least one byte.
-            Check(count >= 0 && count <= limit && count <= _rest.Length, "count");
-            return count;
-        }
-
-        public ReadOnlyMemory<byte> Bytes() => Take(Number());
-
-        public string Text() => Encoding.UTF8.GetString(Bytes().Span);
-
-        private ReadOnlyMemory<byte> Take(int count)
-        {
-            Check(count >= 0 && count <= _rest.Length, "length");
-            ReadOnlyMemory<byte> taken = _rest[..count];
-            _rest = _rest[count..];
-            return taken;
-        }
-    }
+    /// <summary>Mail says it.</summary>
+    Answer = 4,
 }

@@ -154,7 +154,8 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
     {
         try
         {
-            while (connection.Receive(AgentFrames.RequestLimit, out SafeFileHandle? file) is { } frame)
+            TableQuestions.Line line = TableQuestions.Use(connection);
+            while (!line.IsBroken && connection.Receive(AgentFrames.RequestLimit, out SafeFileHandle? file) is { } frame)
             {
                 AgentRequest request = AgentFrames.Decode(frame, file);
                 using AgentContent content = request.Content;

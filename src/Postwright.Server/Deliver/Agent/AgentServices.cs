@@ -30,17 +30,21 @@ public sealed class AgentServices(IReadOnlyDictionary<string, IDeliveryService> 
         MailConfiguration configuration, TableRegistry tables, IHost host, TimeProvider time, MailLog log, string? launcher = null, bool ownsTables = false)
     {
         var services = new Dictionary<string, IDeliveryService>(StringComparer.Ordinal);
-        foreach (MasterService row in configuration.Services.Where(row => row.Type == "unix" && row.Command is "local" or "virtual"))
+        foreach ((string name, string command, MailConfiguration own) in Rows(configuration))
         {
-            MailConfiguration own = row.Overrides.Count == 0 ? configuration : configuration.WithOverrides(row.Overrides);
-            MailLog serviceLog = log.For(row.Name, Environment.ProcessId);
-            services[row.Name] = row.Command == "local"
+            MailLog serviceLog = log.For(name, Environment.ProcessId);
+            services[name] = command == "local"
                 ? new LocalDelivery(LocalOptions.From(own, tables, launcher), host, time, serviceLog)
                 : new VirtualDelivery(VirtualOptions.From(own, tables), host, time, serviceLog);
         }
 
         return new AgentServices(services, log, ownsTables ? tables : null);
     }
+
+    /// <summary>The rows that the agent delivers for, each with main.cf under its overrides.</summary>
+    internal static IEnumerable<(string Name, string Command, MailConfiguration Settings)> Rows(MailConfiguration configuration) => configuration.Services
+        .Where(row => row.Type == "unix" && row.Command is "local" or "virtual")
+        .Select(row => (row.Name, row.Command, row.Overrides.Count == 0 ? configuration : configuration.WithOverrides(row.Overrides)));
 
     /// <inheritdoc />
     public void Dispose() => tables?.Dispose();

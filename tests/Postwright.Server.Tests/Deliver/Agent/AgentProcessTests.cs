@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Posix;
@@ -9,7 +10,7 @@ using Postwright.Server.Tests.Deliver.Local;
 namespace Postwright.Server.Tests.Deliver.Agent;
 
 /// <summary>Mail's side and the agent's over real sockets, with real deliveries behind them.</summary>
-public sealed class AgentProcessTests : IDisposable
+public sealed partial class AgentProcessTests : IDisposable
 {
     private readonly DeliveryRig _rig = new();
     private readonly DeliveryWorkers _workers = new("mail", 8);
@@ -197,9 +198,51 @@ public sealed class AgentProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task Neither_side_talks_to_a_third_user()
+    {
+        Assert.SkipUnless(DeliveryRig.IsRoot, "only root can be another user");
+        (FrameSocket ours, FrameSocket theirs) = PairOf(65534);
+        _server.Start(theirs);
+        Assert.Null(ours.Receive(1000, out _));
+        Assert.Contains(_rig.Lines.All, static line => line.EndsWith("agent: connection from user 65534 refused", StringComparison.Ordinal));
+        ours.Dispose();
+
+        (ours, theirs) = PairOf(65534);
+        using (theirs)
+        using (var client = new AgentClient(() => ours, _workers, _rig.Log))
+        {
+            RecipientResult result = Assert.Single(await client.DeliverAsync(
+                DeliveryRig.Request("alice@example.com", Text("Subject: x\r\n\r\n")), TestContext.Current.CancellationToken));
+            Assert.Equal((DeliveryStatus.Deferred, "4.3.0"), (result.Status, result.Dsn));
+            Assert.Null(theirs.Receive(1000, out _));
+        }
+    }
+
+    // The kernel notes who made a pair; on a thread of its own, the effective user changes for that thread alone.
+    private static (FrameSocket First, FrameSocket Second) PairOf(uint user)
+    {
+        (FrameSocket First, FrameSocket Second) pair = default;
+        nint status = -1;
+        var thread = new Thread(() =>
+        {
+            status = syscall(SetResUidCall, -1, (nint)user, -1);
+            pair = FrameSocket.Pair();
+        });
+        thread.Start();
+        thread.Join();
+        Assert.Equal(0, status);
+        return pair;
+    }
+
+    private static nint SetResUidCall => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 147 : 117;
+
+    [LibraryImport("libc")]
+    private static partial nint syscall(nint number, nint real, nint effective, nint saved);
+
+    [Fact]
     public void A_peer_that_sends_nonsense_is_cut_off()
     {
-        foreach (byte[] frame in new[] { [], new byte[] { 9 }, new byte[] { 1, 255, 255, 255, 255 }, new byte[2000] })
+        foreach (byte[] frame in new[] { [], new byte[] { 9 }, new byte[] { 2, 1, 255, 255, 255, 255 }, new byte[] { 2, 2, 0, 0, 0, 0 }, TableFrames.Question("ldap:x", "k"), TableFrames.Answer(Core.Tables.LookupResult.NotFound), new byte[2000] })
         {
             using FrameSocket ours = Connect();
             ours.Send(frame);

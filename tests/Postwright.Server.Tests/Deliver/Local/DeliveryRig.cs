@@ -92,7 +92,10 @@ internal sealed class DeliveryRig : IDisposable, IHost
         }
     }
 
-    public AgentServices Services(string mainCf = "", string? masterCf = null)
+    public AgentServices Services(string mainCf = "", string? masterCf = null, TableRegistry? tables = null) =>
+        AgentServices.From(Configuration(mainCf, masterCf), tables ?? Tables, this, TimeProvider.System, Log, TestPrograms.PathOf("postwright"));
+
+    public MailConfiguration Configuration(string mainCf, string? masterCf = null)
     {
         string text = $"""
             myhostname = mx.test
@@ -104,7 +107,7 @@ internal sealed class DeliveryRig : IDisposable, IHost
             {mainCf}
             """;
         masterCf ??= "local unix - n n - - local\nvirtual unix - n n - - virtual\n";
-        return AgentServices.From(MailConfiguration.FromText(text, masterCf), Tables, this, TimeProvider.System, Log, TestPrograms.PathOf("postwright"));
+        return MailConfiguration.FromText(text, masterCf);
     }
 
     public async Task<RecipientResult> Deliver(

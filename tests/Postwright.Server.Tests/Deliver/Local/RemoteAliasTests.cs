@@ -57,20 +57,31 @@ public sealed class RemoteAliasTests : IDisposable
     }
 
     [Fact]
-    public async Task The_privileged_agent_asks_no_server()
+    public async Task The_privileged_agent_talks_to_no_server_itself()
     {
         await using TableServer server = PgsqlPeer.Start(static _ => "x");
         LogLines log = new();
-        using TableRegistry tables = new(log.For("local"), TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText(""), filesOnly: true));
-        LookupResult result = await tables.Open(Configure(server)).LookupAsync("k", CancellationToken.None);
-        Assert.Equal(LookupStatus.TemporaryError, result.Status);
+        List<string> asked = [];
+        using TableRegistry tables = new(log.For("local"), TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText(""), (table, key) =>
+        {
+            asked.Add($"{table} {key}");
+            return LookupResult.Found("y");
+        }));
+        string name = Configure(server);
+        LookupResult result = await tables.Open("proxy:" + name).LookupAsync("k", CancellationToken.None);
+        Assert.Equal("y", result.Value);
+        Assert.Equal([$"{name} k"], asked);
         Assert.Equal(0, server.Connections);
-        Assert.Contains(log.All, static line => line.EndsWith("tables on servers cannot be used here", StringComparison.Ordinal));
+
+        // What no server can have is not asked.
+        Assert.Equal(LookupStatus.NotFound, (await tables.Open(name).LookupAsync("k\0", CancellationToken.None)).Status);
+        Assert.Single(asked);
 
         // A database in a file is a file.
         string database = Path.Combine(_rig.Root, "x.cf");
         await File.WriteAllTextAsync(database, "dbpath = /nonexistent\nquery = SELECT 1\n", TestContext.Current.CancellationToken);
         result = await tables.Open("sqlite:" + database).LookupAsync("k", CancellationToken.None);
+        Assert.Single(asked);
         Assert.Contains("/nonexistent: No such file or directory", result.Error, StringComparison.Ordinal);
     }
 
