@@ -32,15 +32,19 @@ internal sealed record VirtualOptions
     public static VirtualOptions From(MailConfiguration configuration, TableRegistry tables)
     {
         AddressFinderOptions addresses = LocalOptions.Addresses(configuration);
-        MapList Maps(string name) => MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name);
-        MailAddressFinder Finder(string name) => new(Maps(name), addresses);
+        MapList Maps(string name, bool allowSubstitution) =>
+            MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name, allowSubstitution);
+
+        // Whose rights a delivery has is not for the sender to choose, who chooses the address.
+        MapList uids = Maps("virtual_uid_maps", allowSubstitution: false);
+        MapList gids = Maps("virtual_gid_maps", allowSubstitution: false);
 
         return new VirtualOptions
         {
-            MailboxMaps = Finder("virtual_mailbox_maps"),
-            UidMaps = Finder("virtual_uid_maps"),
-            GidMaps = Finder("virtual_gid_maps"),
-            HasRemoteIdentities = Maps("virtual_uid_maps").Tables.Concat(Maps("virtual_gid_maps").Tables).Any(table => table.IsRemote),
+            MailboxMaps = new MailAddressFinder(Maps("virtual_mailbox_maps", allowSubstitution: true), addresses),
+            UidMaps = new MailAddressFinder(uids, addresses),
+            GidMaps = new MailAddressFinder(gids, addresses),
+            HasRemoteIdentities = uids.Tables.Concat(gids.Tables).Any(table => table.IsRemote),
             MailboxBase = configuration.GetString("virtual_mailbox_base"),
             MinimumUid = configuration.GetLong("virtual_minimum_uid"),
             MailboxLimit = configuration.GetLong("virtual_mailbox_limit"),

@@ -51,6 +51,16 @@ public sealed class VirtualDeliveryTests : IDisposable
         Assert.StartsWith("From sender@example.org  ", await File.ReadAllTextAsync(Path.Combine(_base, "all"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("virtual_uid_maps")]
+    [InlineData("virtual_gid_maps")]
+    public async Task A_sender_does_not_choose_whose_rights_a_delivery_has(string parameter)
+    {
+        RecipientResult result = await Deliver("1600@catch.all", parameter + " = pcre:{{/^([0-9]+)@/ $$1}}");
+        Assert.Equal((DeliveryStatus.Deferred, "4.3.5"), (result.Status, result.Dsn));
+        Assert.Contains(_rig.Lines.All, static line => line.Contains("substitution is not allowed", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_recipient_who_is_not_in_the_map_bounces()
     {
