@@ -10,6 +10,7 @@ namespace Postwright.Core.Configuration;
 internal static class DatabaseClients
 {
     private static readonly string[] Common = ["domain", "result_format", "expansion_limit"];
+    private static readonly string[] Certificates = ["tls_verify_cert", "tls_CAfile", "tls_CApath", "tls_cert_file", "tls_key_file"];
     private static readonly string[] Sql = [.. Common, "query", "select_function", "select_field", "table", "where_field", "additional_conditions", "result_attribute"];
     private static readonly string[] SqlServer = [.. Sql, "hosts", "user", "password", "dbname", "idle_interval", "retry_interval"];
 
@@ -30,9 +31,11 @@ internal static class DatabaseClients
         ["mongodb"] = [.. Common, "uri", "dbname", "collection", "query_filter", "result_attribute", "projection", "timeout"],
         ["memcache"] = ["memcache", "backup", "flags", "ttl", "key_format", "line_size_limit", "data_size_limit",
             "retry_pause", "max_try", "timeout", "domain", "legacy_key_format", "key_hash"],
+        ["redis"] = [.. Common, "hosts", "user", "password", "dbname", "key_format", "hash", "timeout", "tls", .. Certificates],
+        ["http"] = [.. Common, "url", "format", "json_path", "user", "password", "token", "timeout", .. Certificates],
     };
 
-    /// <summary>Takes <c>type:name</c> of such a type apart; false for every other table and text.</summary>
+    /// <summary>Takes <c>type:name</c> or <c>type:name{options}</c> of such a type apart; false for every other table and text.</summary>
     public static bool TryParse(string table, out string name, out IReadOnlyList<string> settings)
     {
         int colon = table.IndexOf(':', StringComparison.Ordinal);
@@ -50,12 +53,11 @@ internal static class DatabaseClients
     }
 
     /// <summary>What is wrong with a client's file, in Postfix's words: it cannot be read, or holds settings that the client does not have.</summary>
-    /// <param name="table">The whole <c>type:path</c>.</param>
+    /// <param name="type">The client's type.</param>
     /// <param name="path">The file.</param>
     /// <param name="settings">What the client reads.</param>
-    public static IEnumerable<string> CheckFile(string table, string path, IReadOnlyList<string> settings)
+    public static IEnumerable<string> CheckFile(string type, string path, IReadOnlyList<string> settings)
     {
-        string type = table[..table.IndexOf(':', StringComparison.Ordinal)];
         string? trouble = ConfigurationFile.Read(path, out string text);
         if (trouble is not null)
         {
@@ -64,6 +66,6 @@ internal static class DatabaseClients
 
         return MainCf.Parse(text, path, []).Values
             .Where(setting => !settings.Contains(setting.Name))
-            .Select(setting => $"{table}: unused parameter: {setting.Name}={setting.Value}");
+            .Select(setting => $"{type}:{path}: unused parameter: {setting.Name}={setting.Value}");
     }
 }

@@ -233,9 +233,10 @@ internal sealed class ParameterUsage
 
             if (name[0] is '/' or '.')
             {
-                if (_clientFiles.Add(table))
+                string type = table[..table.IndexOf(':', StringComparison.Ordinal)];
+                if (_clientFiles.Add($"{type}:{name}"))
                 {
-                    _clientWarnings.AddRange(DatabaseClients.CheckFile(table, name, suffixes));
+                    _clientWarnings.AddRange(DatabaseClients.CheckFile(type, name, suffixes));
                 }
 
                 continue;

@@ -119,6 +119,12 @@ internal readonly struct AddressPattern
         }
 
         int bits = int.Parse(mask, System.Globalization.CultureInfo.InvariantCulture);
+        if (bits > (net.Contains(':', StringComparison.Ordinal) ? 128 : 32))
+        {
+            error = $"bad mask length in \"{text}\"";
+            return false;
+        }
+
         if (ParseAddress(net) is not { } address)
         {
             error = $"bad network value in \"{text}\"";
@@ -126,12 +132,6 @@ internal readonly struct AddressPattern
         }
 
         byte[] bytes = address.GetAddressBytes();
-        if (bits > bytes.Length * 8)
-        {
-            error = $"bad mask length in \"{text}\"";
-            return false;
-        }
-
         byte[] masked = Mask(bytes, bits);
         if (!masked.AsSpan().SequenceEqual(bytes))
         {

@@ -6,8 +6,12 @@ namespace Postwright.Core.Tables;
 // empty or whose first non-blank is "#" are skipped, also between continuation lines. A line number is that of the first
 // physical line of a logical line.
 
-/// <summary>A logical line.</summary>
-internal readonly record struct LogicalLine(int Number, string Text);
+/// <summary>A logical line, with the blanks at its end.</summary>
+internal readonly record struct LogicalLine(int Number, string Text)
+{
+    /// <summary>Without them.</summary>
+    public string Trimmed => Text.TrimEnd(LogicalLines.White);
+}
 
 /// <summary>Reads logical lines of table sources.</summary>
 internal static class LogicalLines
@@ -61,7 +65,7 @@ internal static class LogicalLines
 
             if (line is not null)
             {
-                yield return new LogicalLine(first, (joined?.ToString() ?? line).TrimEnd(White));
+                yield return new LogicalLine(first, joined?.ToString() ?? line);
                 joined = null;
             }
 
@@ -71,7 +75,7 @@ internal static class LogicalLines
 
         if (line is not null)
         {
-            yield return new LogicalLine(first, (joined?.ToString() ?? line).TrimEnd(White));
+            yield return new LogicalLine(first, joined?.ToString() ?? line);
         }
     }
 

@@ -190,7 +190,7 @@ public abstract class MatchList
 
         foreach (LogicalLine line in LogicalLines.Read(content))
         {
-            Add(line.Text, match, depth + 1);
+            Add(line.Trimmed, match, depth + 1);
         }
     }
 }

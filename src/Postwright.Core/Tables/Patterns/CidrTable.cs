@@ -46,9 +46,10 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
         foreach (LogicalLine line in lines)
         {
             string where = $"cidr map {Path}, line {line.Number}: ";
-            if (InlineRules.StartsWithWord(line.Text, "ENDIF"))
+            string text = line.Trimmed;
+            if (InlineRules.StartsWithWord(text, "ENDIF"))
             {
-                if (line.Text.Length > 5)
+                if (text.Length > 5)
                 {
                     warn($"{where}garbage after ENDIF: skipping this rule");
                 }
@@ -64,8 +65,8 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
                 continue;
             }
 
-            bool isIf = InlineRules.StartsWithWord(line.Text, "IF");
-            if (ParseRule(isIf ? line.Text[2..] : line.Text, isIf, out Rule rule) is { } problem)
+            bool isIf = InlineRules.StartsWithWord(text, "IF");
+            if (ParseRule(isIf ? text[2..] : text, isIf, out Rule rule) is { } problem)
             {
                 warn($"{where}{problem}: skipping this rule");
                 continue;
@@ -168,14 +169,14 @@ internal sealed class CidrTable(string name, string path, TableOpener opener)
         int end = isIf ? -1 : text.AsSpan(at).IndexOfAny(LogicalLines.White);
         string pattern = end < 0 ? text[at..] : text.Substring(at, end);
         string result = end < 0 ? "" : text[(at + end)..].Trim(LogicalLines.White);
-        if (!isIf && result.Length == 0)
-        {
-            return "no lookup result";
-        }
-
         if (!AddressPattern.TryParse(pattern, out AddressPattern parsed, out string error))
         {
             return error;
+        }
+
+        if (!isIf && result.Length == 0)
+        {
+            return "no lookup result";
         }
 
         if (!isIf)

@@ -73,7 +73,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         foreach (LogicalLine line in lines)
         {
             string where = $"{_engine.Kind} map {Path}, line {line.Number}: ";
-            string text = line.Text;
+            string text = line.Trimmed;
             if (InlineRules.StartsWithWord(text, "ENDIF"))
             {
                 CloseBlock(text[5..].Trim(LogicalLines.White), rules, open, where, warn);

@@ -94,6 +94,8 @@ internal static class SendmailCommand
             start.ArgumentList.Add(argument);
         }
 
+        // Whatever directory the caller is in: a table's relative path is one from here.
+        start.WorkingDirectory = configuration.GetString("queue_directory");
         return SiblingProgram.Run(start, messages);
     }
 }
