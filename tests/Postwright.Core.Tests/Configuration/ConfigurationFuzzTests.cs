@@ -1,6 +1,7 @@
 using System.Text;
 using Postwright.Core.Configuration;
 using Postwright.Core.Configuration.Check;
+using Postwright.Testing;
 
 namespace Postwright.Core.Tests.Configuration;
 
@@ -18,7 +19,8 @@ public sealed class ConfigurationFuzzTests
     [Fact]
     public void Random_files_are_read_without_an_exception()
     {
-        for (int seed = 1; seed <= 2000; seed++)
+        var time = new FuzzTime(2000);
+        for (int seed = 1; time.Includes(seed); seed++)
         {
             // Chance with a known seed: a failure names it, and it fails again.
             var random = new Random(seed);
@@ -42,7 +44,8 @@ public sealed class ConfigurationFuzzTests
         string folder = PostconfHarness.TemporaryFolder();
         try
         {
-            for (int seed = 1; seed <= 400; seed++)
+            var time = new FuzzTime(400);
+            for (int seed = 1; time.Includes(seed); seed++)
             {
                 var random = new Random(seed);
                 string main = Path.Combine(folder, "main.cf");
