@@ -164,7 +164,7 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
             {
                 Platter platter = disk.Platter;
                 _node.Handles++;
-                platter.MostHandles = Math.Max(platter.MostHandles, ++platter.OpenHandles);
+                platter.Opened();
             }
         }
 

@@ -22,13 +22,24 @@ internal sealed class Platter
     /// <summary>Handles that are open now.</summary>
     public int OpenHandles { get; set; }
 
-    /// <summary>The most that were open at once.</summary>
-    public int MostHandles { get; set; }
+    /// <summary>The most that were open at once, but for one of each segment: as many of those are open as there are.</summary>
+    public int MostHandles { get; private set; }
+
+    /// <summary>Segments, and files that wait to become some.</summary>
+    public int Segments => _names.Keys.Count(IsSegment);
 
     public IEnumerable<KeyValuePair<string, SimNode>> Files => _names.OrderBy(static name => name.Key, StringComparer.Ordinal);
 
     /// <summary>The names of files with open handles; a file without a name is called so.</summary>
     public IEnumerable<string> OpenNames() => Files.Where(static file => file.Value.Handles > 0).Select(static file => file.Key).DefaultIfEmpty("a file without a name");
+
+    /// <summary>A file was opened once more.</summary>
+    public void Opened()
+    {
+        OpenHandles++;
+        int segments = _names.Count(static file => file.Value.Handles > 0 && IsSegment(file.Key));
+        MostHandles = Math.Max(MostHandles, OpenHandles - segments);
+    }
 
     public SimNode? Find(string path) => _names.GetValueOrDefault(path);
 
@@ -123,6 +134,8 @@ internal sealed class Platter
             _durable[change.Name] = node;
         }
     }
+
+    private static bool IsSegment(string path) => path.EndsWith(".log", StringComparison.Ordinal) || path.Contains("/free-", StringComparison.Ordinal);
 
     private readonly record struct NameChange(string Name, string? OldName, SimNode? Node);
 }

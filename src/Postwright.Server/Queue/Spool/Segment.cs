@@ -57,7 +57,10 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// <summary>Loads under way; the file is not given a next life before they end.</summary>
     public int Readers { get; set; }
 
-    /// <summary>A damaged message in it is listed in the corrupt queue, or its name is in doubt: it stays until the next start.</summary>
+    /// <summary>The name that it was to have among the free files when it was last tried to give it one; null for none yet.</summary>
+    public string? FreePath { get; set; }
+
+    /// <summary>A damaged message in it is listed in the corrupt queue: it stays until the next start.</summary>
     public bool KeepForever { get; set; }
 
     /// <summary>Where batches must end: the last page holds the second header.</summary>

@@ -12,6 +12,7 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
 {
     private readonly Lock _gate = new();
     private readonly Stack<(string Path, IDiskFile File, long Size)> _free = new();
+    private readonly HashSet<string> _leftOver = new(StringComparer.Ordinal);
     private long _freeNumber;
     private volatile bool _namesUnsynced;
 
@@ -79,6 +80,7 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
     /// <returns>0, or the errno.</returns>
     public int Prepare()
     {
+        DeleteLeftOver();
         string path = NewFreePath();
         IDiskFile? file = null;
         try
@@ -100,35 +102,41 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
     /// <summary>Gives a segment that holds nothing any more its place among the free files.</summary>
     /// <param name="segment">The segment; its file is taken over, or closed and deleted where there are enough.</param>
     /// <param name="synced">True to make the new name durable before returning, as for a segment that held mail.</param>
-    /// <returns>0, or the errno of the failed rename or sync: the segment must then be taken for readable still.</returns>
+    /// <returns>
+    /// 0, or the errno of the failed rename or sync: the segment must then be taken for readable still, and may be given in again.
+    /// </returns>
     public int Recycle(Segment segment, bool synced)
     {
         try
         {
-            if (Count >= options.FreeSegments || segment.Header.Size != options.SegmentBytes)
+            bool isWanted = segment.FreePath is not null || (Count < options.FreeSegments && segment.Header.Size == options.SegmentBytes);
+            if (isWanted)
+            {
+                RenameToFree(segment);
+            }
+            else
             {
                 disk.Delete(segment.Path);
-                if (synced)
-                {
-                    disk.SyncDirectory(options.Directory);
-                }
-
-                segment.Dispose();
-                return 0;
             }
 
-            string path = NewFreePath();
-            disk.Rename(segment.Path, path);
             if (synced)
             {
                 disk.SyncDirectory(options.Directory);
             }
             else
             {
-                _namesUnsynced = true;
+                _namesUnsynced |= isWanted;
             }
 
-            Add(path, segment.File, segment.Header.Size);
+            if (isWanted)
+            {
+                Add(segment.FreePath!, segment.File, segment.Header.Size);
+            }
+            else
+            {
+                segment.Dispose();
+            }
+
             return 0;
         }
         catch (DiskException failure)
@@ -210,6 +218,20 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         }
     }
 
+    private void RenameToFree(Segment segment)
+    {
+        bool tried = segment.FreePath is not null;
+        segment.FreePath ??= NewFreePath();
+        try
+        {
+            disk.Rename(segment.Path, segment.FreePath);
+        }
+        catch (DiskException failure) when (tried && failure.Errno == DiskException.NoSuchFile)
+        {
+            // It was renamed the last time; what failed then was the sync, or only the answer.
+        }
+    }
+
     private (string Path, IDiskFile File, long Size) Take()
     {
         lock (_gate)
@@ -237,7 +259,27 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         }
         catch (DiskException)
         {
-            // An empty file that stays is found again at the next start.
+            // As large as a segment, with nothing in it.
+            lock (_gate)
+            {
+                _leftOver.Add(path);
+            }
+        }
+    }
+
+    /// <summary>Deletes what could not be deleted before.</summary>
+    private void DeleteLeftOver()
+    {
+        string[] paths;
+        lock (_gate)
+        {
+            paths = [.. _leftOver];
+            _leftOver.Clear();
+        }
+
+        foreach (string path in paths)
+        {
+            TryDelete(path);
         }
     }
 }

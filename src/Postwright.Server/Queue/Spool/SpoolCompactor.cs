@@ -106,7 +106,8 @@ internal sealed class SpoolCompactor(
                 return dead;
             }
 
-            long used = sealedSegments.Sum(static s => s.Synced);
+            // What they take of the disk, not what was written: one that was abandoned after a failed sync is as large as any other.
+            long used = sealedSegments.Sum(static s => s.Header.Size);
             long live = sealedSegments.Sum(static s => s.LiveBytes);
             if (used < (2 * live) + (2 * options.SegmentBytes) || sealedSegments.Length == 0)
             {
@@ -114,9 +115,9 @@ internal sealed class SpoolCompactor(
             }
 
             // Copies must leave the reserve alone that deliveries need while the disk is full.
-            Segment emptiest = sealedSegments.MinBy(static s => (double)s.LiveBytes / s.Synced)!;
+            Segment emptiest = sealedSegments.MinBy(static s => (double)s.LiveBytes / s.Header.Size)!;
             bool room = pool.Count > 0 || (writer.Segment.Now is { } current && current.End - current.Synced > emptiest.LiveBytes + (options.SegmentBytes / 4));
-            return room && emptiest.LiveBytes < emptiest.Synced * 3 / 5 ? emptiest : null;
+            return room && emptiest.LiveBytes < emptiest.Header.Size * 3 / 5 ? emptiest : null;
         }
     }
 
@@ -170,20 +171,18 @@ internal sealed class SpoolCompactor(
             await Task.Delay(ReaderWait, time, CancellationToken.None);
         }
 
-        _emptied.Remove(segment);
         int errno = 0;
         await disk.OffloadAsync(() => errno = pool.Recycle(segment, synced: true));
+        if (errno != 0)
+        {
+            log.Warning($"spool: {new DiskException("rename", segment.Path, errno).Message}; it is tried again");
+            return;
+        }
+
+        _emptied.Remove(segment);
         lock (gate)
         {
-            if (errno == 0)
-            {
-                index.Segments.Remove(segment.Generation);
-            }
-            else
-            {
-                segment.KeepForever = true;
-                log.Warning($"spool: {new DiskException("rename", segment.Path, errno).Message}; the segment stays");
-            }
+            index.Segments.Remove(segment.Generation);
         }
     }
 }
