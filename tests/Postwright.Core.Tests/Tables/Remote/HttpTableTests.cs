@@ -105,14 +105,7 @@ public sealed class HttpTableTests : IDisposable
         Assert.Equal("!", await slow);
         Assert.Equal("!", await _rig.AskAsync(table, "k"));
         Assert.Equal(2, server.Requests.Count);
-        server.Release();
-        _rig.Time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal("up", await _rig.AskAsync(table, "k"));
-        await server.StopAsync();
-        Assert.Equal("!", await _rig.AskAsync(table, "k"));
-        server.Start();
-        _rig.Time.Advance(TimeSpan.FromSeconds(2));
-        Assert.Equal("up", await _rig.AskAsync(table, "k"));
+        await ServerStates.BackTwiceAsync(_rig, server, table, "k", "up");
     }
 
     [Fact]
@@ -129,11 +122,7 @@ public sealed class HttpTableTests : IDisposable
     [InlineData("url = http://%d/\n", "must not take its host from the key")]
     [InlineData("url = http://x/\nformat = xml\n", "format must be text or json")]
     [InlineData("url = http://x/\ntls_CAfile = /nonexistent\n", "TLS certificate or key")]
-    public async Task Settings_that_cannot_be_used_are_errors_that_name_them(string settings, string reason)
-    {
-        Assert.Equal("!", await _rig.AskAsync(_rig.Configure("http", settings), "k@d"));
-        Assert.Contains(_rig.Log.All, line => line.StartsWith("postfix/proxymap: error: ", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
-    }
+    public Task Settings_that_cannot_be_used_are_errors_that_name_them(string settings, string reason) => _rig.RefusesAsync("http", settings, reason);
 
     [Fact]
     public void Whatever_json_comes_is_read_without_another_exception()

@@ -44,6 +44,13 @@ internal sealed class RemoteRig : IDisposable
         return result.Status switch { LookupStatus.Found => result.Value!, LookupStatus.NotFound => "-", _ => "!" };
     }
 
+    /// <summary>A table with these settings defers, and an error in the log says why.</summary>
+    public async Task RefusesAsync(string type, string settings, string reason)
+    {
+        Assert.Equal("!", await AskAsync(Configure(type, settings), "k@d"));
+        Assert.Contains(Log.All, line => line.StartsWith("postfix/proxymap: error: ", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
+    }
+
     public void Dispose()
     {
         Registry.Dispose();

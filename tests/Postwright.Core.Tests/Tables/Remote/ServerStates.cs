@@ -1,8 +1,9 @@
+using Postwright.Testing.Network;
 using Postwright.Testing.Processes;
 
 namespace Postwright.Core.Tests.Tables.Remote;
 
-/// <summary>A real server slow, down, and back, while a table asks it.</summary>
+/// <summary>A server slow, down, and back, while a table asks it.</summary>
 internal static class ServerStates
 {
     /// <summary>Takes the server through its states.</summary>
@@ -32,6 +33,19 @@ internal static class ServerStates
         await server.StopAsync(signal);
         await server.StartAsync();
         await (refill?.Invoke() ?? Task.CompletedTask);
+        Assert.Equal(value, await rig.AskAsync(table, key));
+    }
+
+    /// <summary>A scripted server that is held answers again, goes down, and comes back; the rig's clock is moved.</summary>
+    public static async Task BackTwiceAsync(RemoteRig rig, TableServer server, string table, string key, string value)
+    {
+        server.Release();
+        rig.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(value, await rig.AskAsync(table, key));
+        await server.StopAsync();
+        Assert.Equal("!", await rig.AskAsync(table, key));
+        server.Start();
+        rig.Time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(value, await rig.AskAsync(table, key));
     }
 

@@ -198,29 +198,7 @@ public sealed class LdapTableTests(LdapServer ldap) : IClassFixture<LdapServer>,
     }
 
     [Fact]
-    public async Task Answers_are_those_of_postfix()
-    {
-        Assert.SkipUnless(File.Exists("/usr/lib/postfix/postfix-ldap.so"), "Postfix has no ldap here");
-        using var bench = new TableBench();
-        File.SetUnixFileMode(_rig.Folder, (UnixFileMode)0x1ed);
-        int compared = 0;
-        await Parallel.ForEachAsync(Settings, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (settings, _) =>
-        {
-            string table = _rig.Configure("ldap", Where + settings);
-            (int Status, string Output, string Error) all = await Task.Run(() => bench.Postfix("postmap", string.Join('\n', Keys) + "\n", "-q", "-", table), CancellationToken.None);
-            await Parallel.ForEachAsync(Keys, new ParallelOptions { MaxDegreeOfParallelism = 9 }, async (key, _) =>
-            {
-                (int Status, string Output, string Error) theirs = all.Error.Contains("fatal: ", StringComparison.Ordinal)
-                    ? await Task.Run(() => bench.Postfix("postmap", "", "-q", key, table), CancellationToken.None)
-                    : (0, all.Output.Split('\n').FirstOrDefault(line => line.StartsWith(key + "\t", StringComparison.Ordinal))?[(key.Length + 1)..] + "\n", "");
-                string expected = theirs.Error.Contains("fatal: ", StringComparison.Ordinal) ? "!" : theirs.Output.TrimEnd('\n') is { Length: > 0 } value ? value : "-";
-                string actual = await _rig.AskAsync(table, key);
-                Assert.True(expected == actual, $"{settings}{key}: Postfix says {expected} ({theirs.Error}), we say {actual}: {string.Join(" | ", _rig.Log.All.TakeLast(1))}");
-                Interlocked.Increment(ref compared);
-            });
-        });
-        Assert.Equal(Settings.Length * Keys.Length, compared);
-    }
+    public Task Answers_are_those_of_postfix() => PostfixAnswers.CompareAsync(_rig, "ldap", Where, Settings, Keys);
 
     [Fact]
     public async Task Groups_are_followed_to_their_members()
@@ -263,11 +241,7 @@ public sealed class LdapTableTests(LdapServer ldap) : IClassFixture<LdapServer>,
     [InlineData("scope = all\n", "scope must be sub, base or one")]
     [InlineData("chase_referrals = 1\n", "chase_referrals = 1 is not supported")]
     [InlineData("recursion_limit = 0\n", "recursion_limit must be a whole number, at least 1")]
-    public async Task Settings_that_cannot_be_used_are_errors_that_name_them(string settings, string reason)
-    {
-        Assert.Equal("!", await _rig.AskAsync(_rig.Configure("ldap", settings), "k"));
-        Assert.Contains(_rig.Log.All, line => line.StartsWith("postfix/proxymap: error: ", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
-    }
+    public Task Settings_that_cannot_be_used_are_errors_that_name_them(string settings, string reason) => _rig.RefusesAsync("ldap", settings, reason);
 
     [Fact]
     public void Whatever_a_server_sends_or_a_filter_says_is_read_without_another_exception()

@@ -70,14 +70,7 @@ public sealed class MongodbTableTests : IDisposable
         await Until.True(() => server.Requests.Count == 3);
         _rig.Time.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal("!", await slow);
-        server.Release();
-        _rig.Time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal("up", await _rig.AskAsync(table, "k"));
-        await server.StopAsync();
-        Assert.Equal("!", await _rig.AskAsync(table, "k"));
-        server.Start();
-        _rig.Time.Advance(TimeSpan.FromSeconds(2));
-        Assert.Equal("up", await _rig.AskAsync(table, "k"));
+        await ServerStates.BackTwiceAsync(_rig, server, table, "k", "up");
     }
 
     [Theory]
@@ -88,8 +81,7 @@ public sealed class MongodbTableTests : IDisposable
     [InlineData("uri = mongodb://x/\ndbname = d\ncollection = c\nquery_filter = {}\nprojection = {\n", "projection not valid JSON")]
     public async Task Settings_that_cannot_be_used_are_errors_that_name_them(string settings, string reason)
     {
-        Assert.Equal("!", await _rig.AskAsync(_rig.Configure("mongodb", settings), "k"));
-        Assert.Contains(_rig.Log.All, line => line.StartsWith("postfix/proxymap: error: ", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
+        await _rig.RefusesAsync("mongodb", settings, reason);
         Assert.DoesNotContain(_rig.Log.All, static line => line.Contains("hidden", StringComparison.Ordinal));
     }
 

@@ -59,31 +59,7 @@ public abstract class SqlTableTests : IDisposable
     }
 
     [Fact]
-    public async Task Answers_are_those_of_postfix()
-    {
-        Assert.SkipUnless(File.Exists($"/usr/lib/postfix/postfix-{Type}.so"), $"Postfix has no {Type} here");
-        using var bench = new TableBench();
-        File.SetUnixFileMode(Rig.Folder, (UnixFileMode)0x1ed);
-        int compared = 0;
-        await Parallel.ForEachAsync(Settings, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (settings, _) =>
-        {
-            string table = Rig.Configure(Type, Server + settings);
-
-            // All keys in one run where none is an error, since Postfix ends at the first one, and sleeps a second.
-            (int Status, string Output, string Error) all = await Task.Run(() => bench.Postfix("postmap", string.Join('\n', Keys) + "\n", "-q", "-", table), CancellationToken.None);
-            await Parallel.ForEachAsync(Keys, new ParallelOptions { MaxDegreeOfParallelism = 11 }, async (key, _) =>
-            {
-                (int Status, string Output, string Error) theirs = all.Error.Contains("fatal: ", StringComparison.Ordinal)
-                    ? await Task.Run(() => bench.Postfix("postmap", "", "-q", key, table), CancellationToken.None)
-                    : (0, all.Output.Split('\n').FirstOrDefault(line => line.StartsWith(key + "\t", StringComparison.Ordinal))?[(key.Length + 1)..] + "\n", "");
-                string expected = theirs.Error.Contains("fatal: ", StringComparison.Ordinal) ? "!" : theirs.Output.TrimEnd('\n') is { Length: > 0 } value ? value : "-";
-                string actual = await Rig.AskAsync(table, key);
-                Assert.True(expected == actual, $"{settings}{key}: Postfix says {expected} ({theirs.Error}), we say {actual}: {string.Join(" | ", Rig.Log.All.TakeLast(1))}");
-                Interlocked.Increment(ref compared);
-            });
-        });
-        Assert.Equal(Settings.Length * Keys.Length, compared);
-    }
+    public Task Answers_are_those_of_postfix() => PostfixAnswers.CompareAsync(Rig, Type, Server, Settings, Keys);
 
     [Fact]
     public async Task Keys_never_become_syntax()
