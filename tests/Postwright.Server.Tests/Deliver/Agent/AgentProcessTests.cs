@@ -212,7 +212,8 @@ public sealed partial class AgentProcessTests : IDisposable
         using (var client = new AgentClient(() => ours, _workers, _rig.Log))
         {
             RecipientResult result = Assert.Single(await client.DeliverAsync(
-                DeliveryRig.Request("alice@example.com", Text("Subject: x\r\n\r\n")), TestContext.Current.CancellationToken));
+                DeliveryRig.Request("alice@example.com", Text("Subject: x\r\n\r\n")), TestContext.Current.CancellationToken)
+                .AsTask().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
             Assert.Equal((DeliveryStatus.Deferred, "4.3.0"), (result.Status, result.Dsn));
             Assert.Null(theirs.Receive(1000, out _));
         }

@@ -54,7 +54,7 @@ public sealed class TableFrameTests : IDisposable
             [(LookupResult.Found("bob"), DeliveryStatus.Expanded), (LookupResult.NotFound, DeliveryStatus.Sent), (LookupResult.TemporaryError("down"), DeliveryStatus.Deferred)])
         {
             Send(mail);
-            Assert.Equal((Table, "alice"), TableFrames.ReadQuestion(mail.Receive(1000, out _)!));
+            Assert.Equal((Table, "alice"), TableFrames.ReadQuestion(Receive(mail)!));
             mail.Send(TableFrames.Answer(answer));
             Assert.Equal(status, Result(mail).Status);
         }
@@ -68,7 +68,7 @@ public sealed class TableFrameTests : IDisposable
         {
             using FrameSocket mail = Connect();
             Send(mail);
-            mail.Receive(1000, out _);
+            Receive(mail);
             Offer(mail, answer);
             Deferred(mail);
             Assert.Equal(++warnings, Warnings.Count);
@@ -81,7 +81,7 @@ public sealed class TableFrameTests : IDisposable
         using FrameSocket mail = Connect();
         using SafeFileHandle file = File.OpenHandle("/dev/null");
         Send(mail);
-        mail.Receive(1000, out _);
+        Receive(mail);
         mail.Send(TableFrames.Answer(LookupResult.NotFound), file);
         Deferred(mail);
     }
@@ -91,7 +91,7 @@ public sealed class TableFrameTests : IDisposable
     {
         using FrameSocket mail = Connect();
         Send(mail);
-        mail.Receive(1000, out _);
+        Receive(mail);
         Deferred(mail);
         Assert.EndsWith("mail process: no answer in time", Assert.Single(Warnings), StringComparison.Ordinal);
     }
@@ -101,7 +101,7 @@ public sealed class TableFrameTests : IDisposable
     {
         FrameSocket mail = Connect();
         Send(mail);
-        mail.Receive(1000, out _);
+        Receive(mail);
         mail.Dispose();
         await _server.UnusedAsync().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.Single(Warnings);
@@ -160,13 +160,19 @@ public sealed class TableFrameTests : IDisposable
         }
     }
 
-    private static RecipientResult Result(FrameSocket mail) => Assert.Single(AgentFrames.DecodeAnswer(mail.Receive(10_000, out _)!));
+    private static byte[]? Receive(FrameSocket mail)
+    {
+        long begun = TimeProvider.System.GetTimestamp();
+        return mail.Receive(10_000, () => TimeSpan.FromSeconds(60) - TimeProvider.System.GetElapsedTime(begun), out _);
+    }
+
+    private static RecipientResult Result(FrameSocket mail) => Assert.Single(AgentFrames.DecodeAnswer(Receive(mail)!));
 
     private static void Deferred(FrameSocket mail)
     {
         RecipientResult result = Result(mail);
         Assert.Equal((DeliveryStatus.Deferred, "4.3.0", "alias database unavailable"), (result.Status, result.Dsn, result.Reason));
-        Assert.Null(mail.Receive(1000, out _));
+        Assert.Null(Receive(mail));
     }
 
     private FrameSocket Connect()
