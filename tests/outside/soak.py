@@ -18,6 +18,8 @@ from remote import Remote
 from traffic import MEMBERS, Ledger, Traffic
 
 sbin, work, minutes = sys.argv[1], sys.argv[2], float(sys.argv[3])
+if minutes < 2:
+    sys.exit("soak: less than two minutes give too few samples for a verdict")
 seed = int(os.environ.get("POSTWRIGHT_SEED", random.randrange(1 << 30)))
 chance = random.Random(seed)
 SEGMENT = 4 << 20
@@ -138,6 +140,8 @@ def run(server, ledger, traffic, administrator, failures):
     next_kill = begin + quarter / 4
     while (now := time.time()) < end:
         samples.append(gauge.sample(server))
+        if len(samples) % (60 // EVERY) == 1:
+            print(f"{(now - begin) / 60:5.0f} of {minutes:g} minutes: {traffic.accepted} messages accepted, {len(ledger.waiting())} on their way", file=sys.stderr, flush=True)
         if next_kill < now < begin + quarter:
             victim = chance.choice(("mail", "agent"))
             send(server.running()[victim], signal.SIGKILL)
