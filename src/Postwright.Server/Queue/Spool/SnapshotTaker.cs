@@ -36,8 +36,23 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
 
             position = new SnapshotPosition(segments[^1].Generation, segments[^1].Synced);
             SpoolSnapshot.Writer.Head(buffer, index, position);
+            index.HasUnsavedKeys = false;
         }
 
+        bool taken = await WriteAsync(rows, segments, position, buffer);
+        if (!taken || LastGeneration != position.Generation)
+        {
+            lock (gate)
+            {
+                index.HasUnsavedKeys = true;
+            }
+        }
+
+        return taken;
+    }
+
+    private async Task<bool> WriteAsync(IndexEntry[] rows, Segment[] segments, SnapshotPosition position, RecordWriter buffer)
+    {
         try
         {
             SpoolSnapshot.Writer? snapshot = null;

@@ -15,6 +15,13 @@ internal sealed class SpoolCompactor(
 {
     private static readonly TimeSpan ReaderWait = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>
+    /// Until pickup has looked at its directory after a start, files may be there whose messages are delivered: a power cut brings
+    /// back what was removed. Pickup looks every minute; so long, with room, whose files they were is saved before it is forgotten.
+    /// </summary>
+    private static readonly TimeSpan EarlyTime = TimeSpan.FromMinutes(5);
+
+    private readonly long _opened = time.GetTimestamp();
     private readonly List<Segment> _emptied = [];
     private volatile IReadOnlyList<IndexEntry> _untrusted = [];
 
@@ -47,7 +54,7 @@ internal sealed class SpoolCompactor(
             return;
         }
 
-        if (IsSnapshotDue() && !await snapshots.TakeAsync())
+        if ((IsSnapshotDue() || MayForgetKeys()) && !await snapshots.TakeAsync())
         {
             return;
         }
@@ -83,6 +90,14 @@ internal sealed class SpoolCompactor(
         }
 
         return false;
+    }
+
+    private bool MayForgetKeys()
+    {
+        lock (gate)
+        {
+            return _emptied.Count > 0 && index.HasUnsavedKeys && time.GetElapsedTime(_opened) < EarlyTime;
+        }
     }
 
     private bool IsSnapshotDue()

@@ -32,6 +32,7 @@ internal sealed class SpoolIndex
         if (_recent.Add(key))
         {
             _recentOrder.Enqueue(key);
+            HasUnsavedKeys = true;
             if (_recentOrder.Count > RecentKeys)
             {
                 _recent.Remove(_recentOrder.Dequeue());
@@ -41,6 +42,9 @@ internal sealed class SpoolIndex
 
     /// <summary>The keys that are remembered, oldest first.</summary>
     public string[] RememberedMaildrop() => [.. _recentOrder];
+
+    /// <summary>True when keys were remembered that no snapshot has yet: they stand in the log only, until its segment's next life.</summary>
+    public bool HasUnsavedKeys { get; set; }
 
     /// <summary>Forgets all messages; the segments stay, as if nothing in them were known.</summary>
     public void Clear()

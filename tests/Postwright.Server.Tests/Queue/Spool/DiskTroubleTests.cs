@@ -160,6 +160,26 @@ public sealed class DiskTroubleTests
     }
 
     [Fact]
+    public void A_maildrop_file_whose_message_is_delivered_before_it_can_be_told_apart_is_known_after_another_kill()
+    {
+        Settle(AppendFromMaildrop());
+        _disk.Kill();
+        _spool = Open();
+        Assert.Equal(StoreStatus.Failed, Settle(AppendFromMaildrop()));
+        Task<bool> removed = _spool.RecordAsync([new MessageRemoved(_spool.Entries()[0].QueueId)], urgent: true);
+        Settle();
+        Assert.True(IsTrue(removed));
+        string before = Segments()[0];
+        Compact();
+        Assert.DoesNotContain(before, Segments());
+        _disk.Kill();
+        _spool = Open();
+        Assert.NotEqual(StoreStatus.Stored, Settle(AppendFromMaildrop()));
+
+        string[] Segments() => [.. _disk.Names.Where(static name => name.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    }
+
+    [Fact]
     public void Who_finds_little_room_has_space_won_back_although_no_mail_comes_in()
     {
         _disk.Free = 100 * SpoolWorld.Options.SegmentBytes;
