@@ -50,7 +50,7 @@ public sealed class DamagedTableTests
     }
 
     [Fact]
-    public async Task A_table_replaced_under_load_is_picked_up_and_no_lookup_fails()
+    public async Task A_table_replaced_under_load_counts_within_a_second_and_no_lookup_fails()
     {
         const int Last = 8;
         await using ServerInstance server = await StartAsync(1);
@@ -72,6 +72,17 @@ public sealed class DamagedTableTests
             await server.MailAsync($"generation{generation}");
         }
 
+        // What comes a second after the table is there goes by it, however busy the machine is with what came before.
+        await PostmapAsync(server, Last + 1);
+        await Task.Delay(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
+        await using (SmtpTestClient late = await ConnectAsync(server))
+        {
+            Assert.StartsWith("250 ", await late.MailAsync("a@example.org", "user7@alias.test", "Subject: a second later\n\nbody"), StringComparison.Ordinal);
+        }
+
+        await ServerInstance.UntilAsync(
+            async () => (await server.MailAsync($"generation{Last + 1}")).Any(static mail => mail.Contains("Subject: a second later", StringComparison.Ordinal)),
+            () => server.Log);
         await stop.CancelAsync();
         foreach (Task<List<string>> one in load)
         {

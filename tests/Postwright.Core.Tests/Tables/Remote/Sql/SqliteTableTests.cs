@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Postwright.Testing;
 using Postwright.Testing.Processes;
 
 namespace Postwright.Core.Tests.Tables.Remote.Sql;
@@ -69,6 +70,34 @@ public sealed class SqliteTableTests : SqlTableTests, IAsyncLifetime
         await File.WriteAllTextAsync(Database, new string('x', 10_000), TestContext.Current.CancellationToken);
         Assert.Equal("!", await Rig.AskAsync(Table(), "joe"));
         Assert.Contains(Rig.Log.All, static line => line.Contains("file is not a database", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Files_with_random_damage_give_an_answer_or_an_error()
+    {
+        byte[] good = await File.ReadAllBytesAsync(Database, TestContext.Current.CancellationToken);
+        string table = Table("{timeout=5s}");
+        int errors = 0;
+        var time = new FuzzTime(200);
+        for (int seed = 1; time.Includes(seed); seed++)
+        {
+            var random = new Random(seed);
+            byte[] damaged = good[..(random.Next(4) == 0 ? random.Next(good.Length) : good.Length)];
+            for (int i = random.Next(200); i > 0 && damaged.Length > 0; i--)
+            {
+                // Not the sixteen bytes that say that it is a database: they would end each look at once.
+                damaged[Math.Min(random.Next(16, good.Length), damaged.Length - 1)] = (byte)random.Next(256);
+            }
+
+            await File.WriteAllBytesAsync(Database + ".new", damaged, TestContext.Current.CancellationToken);
+            File.Move(Database + ".new", Database, overwrite: true);
+            errors += await Rig.AskAsync(table, "joe") == "!" ? 1 : 0;
+        }
+
+        Assert.True(errors > 0);
+        await File.WriteAllBytesAsync(Database + ".new", good, TestContext.Current.CancellationToken);
+        File.Move(Database + ".new", Database, overwrite: true);
+        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
     }
 
     [Fact]
