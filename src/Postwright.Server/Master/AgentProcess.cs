@@ -61,7 +61,7 @@ public static class AgentProcess
         }
 
         // A delivery that is cut off here would be made again after the next start: mail, which ends too, gets its answers first.
-        await Task.WhenAny(server.UnusedAsync(), Task.Delay(FinishLimit, TimeProvider.System));
+        await Task.WhenAny(server.FinishAsync(), Task.Delay(FinishLimit, TimeProvider.System));
         return 0;
     }
 

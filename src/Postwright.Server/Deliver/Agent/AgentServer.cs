@@ -24,6 +24,22 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
     private InUse _services = new(services);
     private TaskCompletionSource? _unused;
     private int _listener = -1;
+    private bool _finishing;
+
+    /// <summary>
+    /// Takes no connection any more, and completes when the last one has ended: mail has had every answer then. Without the first, one
+    /// that came at the wrong moment would be in the middle of a delivery when the process ends, and the delivery be made twice.
+    /// </summary>
+    public Task FinishAsync()
+    {
+        lock (_lock)
+        {
+            _finishing = true;
+            ShutDownListener();
+        }
+
+        return UnusedAsync();
+    }
 
     /// <summary>Completes when no connection is open: mail has had every answer, and has ended.</summary>
     public Task UnusedAsync()
@@ -54,7 +70,7 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
     {
         lock (_lock)
         {
-            if (_stop.IsCancellationRequested)
+            if (_finishing || _stop.IsCancellationRequested)
             {
                 _ = DeliveryFile.Close(listener);
                 return;
@@ -82,6 +98,12 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
         bool accepted = peer is { } user && (user == allowedUser || user == Identity.EffectiveUser);
         lock (_lock)
         {
+            if (_finishing)
+            {
+                connection.Dispose();
+                return;
+            }
+
             accepted = accepted && !_stop.IsCancellationRequested && _connections.Count < ConnectionLimit && _connections.Add(connection);
         }
 
@@ -106,15 +128,19 @@ public sealed class AgentServer(AgentServices services, uint allowedUser, MailLo
             }
 
             _stop.Cancel();
-            if (_listener >= 0)
-            {
-                FrameSocket.ShutdownListener(_listener);
-            }
-
+            ShutDownListener();
             foreach (FrameSocket connection in _connections)
             {
                 connection.Shutdown();
             }
+        }
+    }
+
+    private void ShutDownListener()
+    {
+        if (_listener >= 0)
+        {
+            FrameSocket.ShutdownListener(_listener);
         }
     }
 

@@ -58,6 +58,25 @@ public sealed partial class AgentProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task An_agent_that_ends_takes_no_connection_any_more_and_serves_those_that_it_has()
+    {
+        Assert.Equal(DeliveryStatus.Sent, (await Deliver("alice@example.com", Text("Subject: x\r\n\r\nbody\r\n"))).Status);
+        Task finished = _server.FinishAsync();
+        Assert.Equal(DeliveryStatus.Sent, (await Deliver("alice@example.com", Text("Subject: y\r\n\r\nbody\r\n"))).Status);
+        Assert.Equal(1, _connections);
+        Assert.False(finished.IsCompleted);
+        using (AgentClient another = new(Connect, _workers, _rig.Log))
+        {
+            IReadOnlyList<RecipientResult> results = await another.DeliverAsync(DeliveryRig.Request("bob@example.com", Text("Subject: z\r\n\r\nbody\r\n")), TestContext.Current.CancellationToken);
+            Assert.Equal(DeliveryStatus.Deferred, Assert.Single(results).Status);
+        }
+
+        _client.Dispose();
+        await finished.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.False(File.Exists(Path.Combine(_rig.Spool, "bob")));
+    }
+
+    [Fact]
     public async Task Large_content_goes_as_a_descriptor()
     {
         string body = "Subject: x\r\n\r\n" + string.Concat(Enumerable.Range(0, 60_000).Select(i => $"line {i}\r\n"));
