@@ -10,11 +10,15 @@ using Postwright.Simulation.Engine;
 
 namespace Postwright.Simulation.World;
 
+#pragma warning disable CA1001 // A process that is killed disposes of nothing, and the token source holds nothing of the system's.
+
 /// <summary>One process of the mail system, from its start to its end by order, kill or power cut.</summary>
 internal sealed class Life : ILogSink
 {
     private readonly Rng _chance;
     private readonly MailSystemParts _parts;
+    private readonly CancellationTokenSource _commandsEnd = new();
+    private readonly List<Task> _commands = [];
     private int _crashAfter;
     private bool _crashIsPowerCut;
     private bool _busy;
@@ -138,10 +142,31 @@ internal sealed class Life : ILogSink
         _busy = true;
         IsUp = false;
         World.Count("stop");
+        _commandsEnd.Cancel();
         await System!.StopAsync(patience);
+        foreach (Task command in _commands)
+        {
+            await command;
+        }
+
         await System.DisposeAsync();
         World.Stopped(this);
         World.Ended(this, away);
+    }
+
+    /// <summary>Runs an administrator's command as the control socket does: a stop ends it, and waits for its end.</summary>
+    public void RunCommand(Func<CancellationToken, Task> command) => Context.Run(() => _commands.Add(UntilStopAsync(command)));
+
+    private async Task UntilStopAsync(Func<CancellationToken, Task> command)
+    {
+        try
+        {
+            await command(_commandsEnd.Token);
+        }
+        catch (OperationCanceledException) when (_commandsEnd.IsCancellationRequested)
+        {
+            // Whoever asked sees the connection end.
+        }
     }
 
     /// <summary>It will die at the n-th event of its disk.</summary>

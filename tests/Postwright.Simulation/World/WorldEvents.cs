@@ -231,9 +231,9 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
             world.Ledger.RequeueAsked(queueId);
         }
 
-        life.Context.Run(async () =>
+        life.RunCommand(async end =>
         {
-            bool done = await life.System!.Queue.ChangeAsync(queueId, operation, new MailLog(life, "postfix/postsuper", 1), CancellationToken.None);
+            bool done = await life.System!.Queue.ChangeAsync(queueId, operation, new MailLog(life, "postfix/postsuper", 1), end);
             if (done && !life.IsDead && operation == QueueOperation.Delete)
             {
                 world.Ledger.DeleteDone(queueId);
@@ -245,9 +245,9 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
     {
         Life life = world.Serving!;
         world.Count("postqueue -p");
-        life.Context.Run(async () =>
+        life.RunCommand(async end =>
         {
-            await foreach (QueueListing listing in life.System!.Queue.ListAsync(CancellationToken.None))
+            await foreach (QueueListing listing in life.System!.Queue.ListAsync(end))
             {
                 world.History.Note("postqueue", $"{listing.Entry.QueueId} {listing.Entry.Queue} {listing.Recipients.Count}");
             }
