@@ -29,6 +29,7 @@ row_tables() {
         judge_times build "building $type with $entries entries" 1 "$type"
         judge_times ask "$entries look-ups by postmap -q - in $type" 2 "$type"
     done
+    postconf_times
     unset MAIL_CONFIG
     [ -s "$work/tables.failed" ] && cat "$work/tables.failed"
     lookups cidr 100 1000 10000 100000
@@ -44,6 +45,36 @@ judge_times() {
     theirs=$(column "$dir/$1.$4.postfix" 2)
     ours=$(column "$dir/$1.$4.postwright" 2)
     verdict tables "$2, CPU: $theirs s and $ours s" "$(calc "$theirs / $ours" %.2f)" - printed
+}
+
+# postconf -n of the two systems in turn, on a main.cf of some sixty lines.
+postconf_times() {
+    local i name theirs ours
+    {
+        echo "compatibility_level = 3.6"
+        echo "mydestination = \$myhostname, localhost.\$mydomain, localhost"
+        echo "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination"
+        for i in $(seq 55); do echo "own_setting_$i = value $i"; done
+        echo "smtpd_sender_restrictions = $(seq -f '$own_setting_%g' -s ' ' 55)"
+    } >"$dir/etc/main.cf"
+    touch -d '1 day ago' "$dir/etc/main.cf"
+    : >"$dir/etc/master.cf"
+    for i in $(seq "${POSTCONF_RUNS:-300}"); do
+        timed_run "$dir/postconf.postfix" /usr/sbin/postconf -n
+        timed_run "$dir/postconf.postwright" "$sbin/postconf" -n
+    done
+    theirs=$(column "$dir/postconf.postfix" 1)
+    ours=$(column "$dir/postconf.postwright" 1)
+    judge tables "postconf -n, milliseconds: $theirs and $ours" "$(calc "$ours / $theirs" %.2f)" "<= 1.2" "$ours / $theirs <= 1.2"
+}
+
+# timed_run FILE COMMAND...: adds its milliseconds by the wall clock.
+timed_run() {
+    local file=$1 begin=${EPOCHREALTIME/./} end
+    shift
+    "$@" >/dev/null 2>&1 || echo "bench: $* failed" >>"$work/tables.failed"
+    end=${EPOCHREALTIME/./}
+    calc "($end - $begin) / 1000" "%.3f\n" >>"$file"
 }
 
 # lookups TYPE SIZE...: what a look-up that finds nothing adds to a RCPT, in microseconds, for each size.
