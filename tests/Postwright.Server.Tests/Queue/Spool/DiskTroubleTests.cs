@@ -1,30 +1,16 @@
-using Microsoft.Extensions.Time.Testing;
-using Postwright.Core.Logging;
 using Postwright.Core.Posix;
 using Postwright.Core.Seams;
 using Postwright.Server.Queue;
 using Postwright.Server.Queue.Spool;
-using Postwright.Testing;
 using Postwright.Testing.Disk;
 
 #pragma warning disable CA2012 // The simulated disk decides when an append completes; a task in between would hide that.
 
 namespace Postwright.Server.Tests.Queue.Spool;
 
-/// <summary>What the spool says while the disk fails, fills up, or is slow. One thread; the disk completes when the test says so.</summary>
-public sealed class DiskTroubleTests
+/// <summary>What the spool says while the disk fails, fills up, or is slow.</summary>
+public sealed class DiskTroubleTests : SimulatedSpoolTests
 {
-    private readonly SimulatedDisk _disk = new();
-    private readonly FakeTimeProvider _time = new();
-    private readonly List<string> _log = [];
-    private Server.Queue.Spool.Spool _spool;
-
-    public DiskTroubleTests()
-    {
-        SynchronizationContext.SetSynchronizationContext(null);
-        _spool = Open();
-    }
-
     [Fact]
     public void Nothing_is_acknowledged_before_the_sync_and_all_that_waits_shares_the_next_one()
     {
@@ -175,8 +161,6 @@ public sealed class DiskTroubleTests
         _disk.Kill();
         _spool = Open();
         Assert.NotEqual(StoreStatus.Stored, Settle(AppendFromMaildrop()));
-
-        string[] Segments() => [.. _disk.Names.Where(static name => name.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
     }
 
     [Fact]
@@ -303,63 +287,9 @@ public sealed class DiskTroubleTests
         Assert.Equal(expected, ~Crc32C.AppendByTable(~0u, bytes));
     }
 
-    private Server.Queue.Spool.Spool Open(SpoolOptions? options = null) =>
-        Server.Queue.Spool.Spool.OpenAsync(options ?? SpoolWorld.Options, _disk, new SeededChance(_log.Count + 5), _time, new MailLog(new SpoolFolder.LinesSink(_log), "postfix/qmgr", 1)).Result;
-
     private ValueTask<StoreStatus> AppendFromMaildrop() => Append(1000, static envelope => envelope with { MaildropKey = "4dhS:7" });
 
-    private ValueTask<StoreStatus> Append(int length = 1000, Func<Envelope, Envelope>? change = null)
-    {
-        string id = _spool.NewQueueId();
-        using ContentWriter writer = _spool.CreateContent();
-        writer.WriteAsync(SpoolFolder.Text(id, length), CancellationToken.None).AsTask().GetAwaiter().GetResult();
-        Envelope envelope = SpoolFolder.Message(id);
-        return _spool.AppendAsync(change?.Invoke(envelope) ?? envelope, writer.CompleteAsync().Result, CancellationToken.None);
-    }
-
     private static bool IsTrue(Task<bool> task) => task.IsCompleted && task.Result;
-
-    private static StoreStatus Finished(ValueTask<StoreStatus> task)
-    {
-        Assert.True(task.IsCompleted);
-        return task.Result;
-    }
-
-    private StoreStatus Settle(ValueTask<StoreStatus> task)
-    {
-        Settle();
-        return Finished(task);
-    }
-
-    private void Settle()
-    {
-        for (int i = 0; i < 10; i++)
-        {
-            _disk.CompleteBatch();
-        }
-    }
-
-    private void Compact()
-    {
-        Task pass = _spool.CompactAsync();
-        for (int i = 0; i < 1000 && !pass.IsCompleted; i++)
-        {
-            _disk.CompleteBatch();
-        }
-
-        Assert.True(pass.IsCompletedSuccessfully);
-    }
-
-    private void FailOnce(DiskCall failing, int errno)
-    {
-        bool failed = false;
-        _disk.Fault = (call, _) =>
-        {
-            bool now = call == failing && !failed;
-            failed |= now;
-            return now ? errno : 0;
-        };
-    }
 
     private int Syncs() => _disk.History.Count(static e => e.Kind == DiskEventKind.Sync);
 }

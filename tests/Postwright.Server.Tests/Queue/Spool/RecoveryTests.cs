@@ -1,34 +1,19 @@
 using System.Text;
-using Microsoft.Extensions.Time.Testing;
-using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 using Postwright.Server.Queue;
-using Postwright.Server.Queue.Spool;
-using Postwright.Testing;
 using Postwright.Testing.Disk;
 
 #pragma warning disable CA2012 // The simulated disk decides when an append completes; a task in between would hide that.
 
 namespace Postwright.Server.Tests.Queue.Spool;
 
-/// <summary>What a start makes of changes of a message that are there in part. One thread; the disk completes when the test says so.</summary>
-public sealed class RecoveryTests
+/// <summary>What a start makes of changes of a message that are there in part.</summary>
+public sealed class RecoveryTests : SimulatedSpoolTests
 {
-    private readonly SimulatedDisk _disk = new();
-    private readonly FakeTimeProvider _time = new();
-    private readonly List<string> _log = [];
-    private Server.Queue.Spool.Spool _spool;
-
-    public RecoveryTests()
-    {
-        SynchronizationContext.SetSynchronizationContext(null);
-        _spool = Open();
-    }
-
     [Fact]
     public void A_change_that_only_the_kernel_had_and_threw_away_when_its_sync_failed_damages_nothing()
     {
-        string id = Append("list@one.test", "b@two.test");
+        string id = AppendTo("list@one.test", "b@two.test");
         string segment = Segment();
         byte[] synced = [.. _disk.Bytes(segment)];
         _ = _spool.RecordAsync([new RecipientExpanded(id, 0, [new EnvelopeRecipient("x@one.test", "list@one.test")])], urgent: true);
@@ -59,7 +44,7 @@ public sealed class RecoveryTests
     [Fact]
     public void Members_of_a_list_are_not_lost_with_the_damaged_expansion_of_another()
     {
-        string id = Append("first@one.test", "second@one.test");
+        string id = AppendTo("first@one.test", "second@one.test");
         _ = _spool.RecordAsync([new RecipientExpanded(id, 0, [new EnvelopeRecipient("x@one.test", "first@one.test")])], urgent: true);
         Settle();
         _ = _spool.RecordAsync([new RecipientExpanded(id, 1, [new EnvelopeRecipient("y@one.test", "second@one.test"), new EnvelopeRecipient("z@one.test", "second@one.test")])], urgent: true);
@@ -78,14 +63,7 @@ public sealed class RecoveryTests
         Assert.Contains(_log, line => line.Contains("is damaged from byte", StringComparison.Ordinal));
     }
 
-    private Server.Queue.Spool.Spool Open() => Server.Queue.Spool.Spool.OpenAsync(
-        new SpoolOptions { Directory = "/q", CorruptDirectory = "/corrupt", SegmentBytes = 1 << 20, CompactInBackground = false },
-        _disk,
-        new SeededChance(1),
-        _time,
-        new MailLog(new SpoolFolder.LinesSink(_log), "postfix/qmgr", 1)).GetAwaiter().GetResult();
-
-    private string Append(params string[] recipients)
+    private string AppendTo(params string[] recipients)
     {
         string id = _spool.NewQueueId();
         ValueTask<StoreStatus> stored = _spool.AppendAsync(SpoolFolder.Message(id, recipients), new MemoryContent(Encoding.ASCII.GetBytes("Subject: x\r\n\r\nx\r\n")), CancellationToken.None);
@@ -96,13 +74,5 @@ public sealed class RecoveryTests
 
     private StoredMessage Load(string id) => _spool.LoadAsync(id, CancellationToken.None).AsTask().GetAwaiter().GetResult()!;
 
-    private string Segment() => Assert.Single(_disk.Names, name => name.EndsWith(".log", StringComparison.Ordinal));
-
-    private void Settle()
-    {
-        while (_disk.IsBatchPending)
-        {
-            _disk.CompleteBatch();
-        }
-    }
+    private string Segment() => Assert.Single(Segments());
 }
