@@ -97,7 +97,6 @@ public sealed class ReloadTests
 
     /// <summary>Database files of the configuration that the process has open.</summary>
     private static string[] OpenTables(ServerInstance server) =>
-        [.. Directory.GetFiles($"/proc/{server.ProcessId}/fd")
-            .Select(static path => File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName ?? "")
+        [.. OpenFiles.Of(server.ProcessId)
             .Where(path => path.StartsWith(server.ConfigDirectory, StringComparison.Ordinal) && path.EndsWith(".db", StringComparison.Ordinal))];
 }
