@@ -36,7 +36,8 @@ internal enum TableUse
 // with Postfix's reason, which daemons log and tools end with.
 
 /// <summary>Makes tables from <c>type:name</c>.</summary>
-internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, bool allowsSubstitution = true, RemoteTables? remote = null)
+internal sealed class TableOpener(
+    MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, int lineLengthLimit, bool allowsSubstitution = true, RemoteTables? remote = null)
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
@@ -56,7 +57,7 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
         ["pipemap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: false),
         ["proxy"] = (opener, name, rest) => opener.Open(rest),
         ["randmap"] = RandomTable.Open,
-        ["regexp"] = (opener, name, rest) => PatternTable.Open(new RegexpEngine(), opener, name, rest),
+        ["regexp"] = (opener, name, rest) => PatternTable.Open(new RegexpEngine(opener.LineLengthLimit), opener, name, rest),
         ["texthash"] = (opener, name, rest) => new TextHashTable(name, rest, opener),
         ["unionmap"] = (opener, name, rest) => CombinedTable.Open(opener, name, rest, union: true),
         ["unix"] = UnixTable.Open,
@@ -82,6 +83,9 @@ internal sealed class TableOpener(MailLog log, TimeProvider time, IHost? host, I
 
     /// <summary>False where a result must not contain what a sender chose: $1 in regexp and pcre tables is refused.</summary>
     public bool AllowsSubstitution => allowsSubstitution;
+
+    /// <summary>line_length_limit in bytes.</summary>
+    public int LineLengthLimit => lineLengthLimit;
 
     public bool Folds => (use & TableUse.Fold) != 0;
 

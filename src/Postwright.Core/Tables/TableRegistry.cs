@@ -23,19 +23,24 @@ public sealed class TableRegistry : IDisposable
     private bool _retired;
     private bool _disposed;
 
+    /// <summary>line_length_limit where it is not set.</summary>
+    public const int DefaultLineLengthLimit = 2048;
+
     /// <summary>A registry without tables.</summary>
     /// <param name="log">Where tables warn.</param>
     /// <param name="time">Says when to look whether a file has changed.</param>
     /// <param name="host">For <c>unix:passwd.byname</c> and <c>unix:group.byname</c>, which are unavailable without.</param>
     /// <param name="chance">For <c>randmap:</c>; the system's when left out.</param>
     /// <param name="remote">For tables on servers, which are unavailable without.</param>
-    public TableRegistry(MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null)
+    /// <param name="lineLengthLimit">line_length_limit: the longest text in bytes that regexp tables give to the C library.</param>
+    public TableRegistry(
+        MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null, int lineLengthLimit = DefaultLineLengthLimit)
     {
         Log = log;
         _remote = remote;
         chance ??= new SystemChance();
-        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: true, remote);
-        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, allowsSubstitution: false, remote);
+        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, allowsSubstitution: true, remote);
+        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, allowsSubstitution: false, remote);
     }
 
     /// <summary>Where tables warn.</summary>

@@ -44,7 +44,12 @@ public static class AgentProcess
         TableQuestions questions = new(tableLog, Daemon.Clock);
         AgentServices Services(MailConfiguration configuration) => AgentServices.From(
             configuration,
-            new TableRegistry(tableLog, Daemon.Clock, daemon.Host, remote: new RemoteTables(configuration, questions.Ask)),
+            new TableRegistry(
+                tableLog,
+                Daemon.Clock,
+                daemon.Host,
+                remote: new RemoteTables(configuration, questions.Ask),
+                lineLengthLimit: configuration.GetInt("line_length_limit")),
             daemon.Host,
             Daemon.Clock,
             daemon.Log,

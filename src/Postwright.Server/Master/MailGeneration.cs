@@ -31,7 +31,13 @@ internal sealed class MailGeneration
     {
         Configuration = configuration;
         Log = new MailLog(parts.LogSink, configuration.GetString("syslog_name") + "/master", parts.ProcessNumber);
-        Tables = new TableRegistry(Log.For("proxymap", parts.ProcessNumber), parts.Time, parts.Host, parts.Chance, new RemoteTables(configuration));
+        Tables = new TableRegistry(
+            Log.For("proxymap", parts.ProcessNumber),
+            parts.Time,
+            parts.Host,
+            parts.Chance,
+            new RemoteTables(configuration),
+            configuration.GetInt("line_length_limit"));
         AddressRewriter rewriter = new(RewriteOptions.From(configuration));
         Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, Tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));

@@ -249,7 +249,10 @@ internal static class Postqueue
     /// <summary>fast_flush_domains says for which destinations mail may be asked for.</summary>
     private static async Task<bool> IsFlushableAsync(MailConfiguration configuration, string site)
     {
-        using var tables = new TableRegistry(new MailLog(new StandardErrorSink(), "postfix/postqueue", Environment.ProcessId), TimeProvider.System);
+        using var tables = new TableRegistry(
+            new MailLog(new StandardErrorSink(), "postfix/postqueue", Environment.ProcessId),
+            TimeProvider.System,
+            lineLengthLimit: configuration.GetInt("line_length_limit"));
         bool parents = configuration.GetList("parent_domain_matches_subdomains").Contains("fast_flush_domains");
         var domains = DomainList.Open(tables, "fast_flush_domains", configuration.GetString("fast_flush_domains"), parents);
         return await domains.MatchAsync(site) == MatchResult.Match;

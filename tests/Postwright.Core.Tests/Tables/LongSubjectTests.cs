@@ -57,7 +57,7 @@ public sealed class LongSubjectTests
     [Fact]
     public void Random_patterns_match_the_same_texts_with_both_matchers()
     {
-        var engine = new RegexpEngine();
+        var engine = new RegexpEngine(2_048);
         var time = new FuzzTime(20_000);
         int compared = 0;
         int matched = 0;

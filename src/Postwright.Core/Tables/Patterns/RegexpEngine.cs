@@ -7,11 +7,9 @@ namespace Postwright.Core.Tables.Patterns;
 // so patterns with these, and longer texts, are run by PCRE2, which has. No text is left unmatched for its length alone.
 
 /// <summary>The C library's regcomp and regexec.</summary>
-internal sealed unsafe partial class RegexpEngine : IPatternEngine
+/// <param name="lineLengthLimit">The longest text in bytes that the C library matches; longer ones are mostly headers.</param>
+internal sealed unsafe partial class RegexpEngine(int lineLengthLimit) : IPatternEngine
 {
-    /// <summary>The longest text that the C library matches: what line_length_limit is by default. Longer ones are headers.</summary>
-    private const int MaxSubject = 2048;
-
     private const uint Extended = 1;
     private const uint IgnoreCase = 2;
     internal const uint NewLine = 4;
@@ -60,7 +58,7 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
         }
 
         error = null;
-        return new Pattern(regex, () => (CompileLimited(pattern, options, out string? trouble), trouble));
+        return new Pattern(regex, lineLengthLimit, () => (CompileLimited(pattern, options, out string? trouble), trouble));
     }
 
     /// <summary>The same for PCRE2.</summary>
@@ -96,13 +94,16 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
     /// <summary>Freed when the rules that it belongs to are replaced and no lookup uses them any more.</summary>
     private sealed class Pattern : SafeHandle, IPattern
     {
+        private readonly int _longest;
         private readonly Lazy<(IPattern? Pattern, string? Error)> _limited;
 
         /// <param name="regex">regex_t.</param>
+        /// <param name="longest">The longest text for it, in bytes.</param>
         /// <param name="limited">Makes the pattern for longer texts.</param>
-        public Pattern(void* regex, Func<(IPattern? Pattern, string? Error)> limited)
+        public Pattern(void* regex, int longest, Func<(IPattern? Pattern, string? Error)> limited)
             : base(0, ownsHandle: true)
         {
+            _longest = longest;
             _limited = new(limited);
             SetHandle((nint)regex);
             Groups = (int)Math.Min(*(ulong*)((byte*)regex + GroupsOffset), 1000);
@@ -115,7 +116,7 @@ internal sealed unsafe partial class RegexpEngine : IPatternEngine
         public PatternOutcome Match(ReadOnlySpan<byte> subject, Span<int> spans, out string? error)
         {
             error = null;
-            if (subject.Length > MaxSubject)
+            if (subject.Length > _longest)
             {
                 (IPattern? limited, error) = _limited.Value;
                 return limited?.Match(subject, spans, out error) ?? PatternOutcome.Failed;

@@ -102,7 +102,7 @@ public sealed class RemoteTables : IDisposable
         }
 
         // One that comes second is left as it is, without a table: to dispose it would close the other's, since both have this opener.
-        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this);
+        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this, opener.LineLengthLimit);
         return Interlocked.CompareExchange(ref _lists, fresh, null) ?? fresh;
     }
 }

@@ -63,7 +63,14 @@ internal sealed class PostmapCommand
         _options.Parse(arguments);
         _options.Check(_log.Warning);
         _configuration = LoadConfiguration();
-        _opener = new TableOpener(_log, TimeProvider.System, new SystemHost(TimeProvider.System), new SystemChance(), QueryUse(), remote: new RemoteTables(_configuration));
+        _opener = new TableOpener(
+            _log,
+            TimeProvider.System,
+            new SystemHost(TimeProvider.System),
+            new SystemChance(),
+            QueryUse(),
+            _configuration.GetInt("line_length_limit"),
+            remote: new RemoteTables(_configuration));
         string[] tables = [.. _options.Tables.Select(WithType)];
         if (_options.DeleteKey is { } deleteKey)
         {

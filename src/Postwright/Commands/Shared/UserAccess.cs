@@ -22,7 +22,11 @@ internal static class UserAccess
             return null;
         }
 
-        using var tables = new TableRegistry(new MailLog(new Quiet(), "postfix/" + parameter, Environment.ProcessId), TimeProvider.System, host);
+        using var tables = new TableRegistry(
+            new MailLog(new Quiet(), "postfix/" + parameter, Environment.ProcessId),
+            TimeProvider.System,
+            host,
+            lineLengthLimit: configuration.GetInt("line_length_limit"));
         MatchResult answer = await StringList.Open(tables, parameter, list).MatchAsync(name);
         return answer == MatchResult.Match ? null : name;
     }
