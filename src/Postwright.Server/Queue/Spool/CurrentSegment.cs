@@ -109,6 +109,8 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
             {
                 return;
             }
+
+            failed.IsLeaving = true;
         }
 
         if (pool.Recycle(failed, synced: false) == 0)

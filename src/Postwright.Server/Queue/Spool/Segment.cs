@@ -60,6 +60,12 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// <summary>The name that it was to have among the free files when it was last tried to give it one; null for none yet.</summary>
     public string? FreePath { get; set; }
 
+    /// <summary>Its file was to be deleted: whether it is still there is not known.</summary>
+    public bool IsDeleted { get; set; }
+
+    /// <summary>It holds nothing any more, and its name may be gone already: no snapshot may say that the log is to be read from here on.</summary>
+    public bool IsLeaving { get; set; }
+
     /// <summary>A damaged message in it is listed in the corrupt queue: it stays until the next start.</summary>
     public bool KeepForever { get; set; }
 

@@ -62,6 +62,8 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
                 file = disk.Open(path, DiskOpen.ReadWrite);
                 if (file.Length == options.SegmentBytes)
                 {
+                    // A killed process may have given it the name, and not have synced that.
+                    _namesUnsynced = true;
                     Add(path, file, file.Length);
                     return;
                 }
@@ -103,20 +105,22 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
     /// <param name="segment">The segment; its file is taken over, or closed and deleted where there are enough.</param>
     /// <param name="synced">True to make the new name durable before returning, as for a segment that held mail.</param>
     /// <returns>
-    /// 0, or the errno of the failed rename or sync: the segment must then be taken for readable still, and may be given in again.
+    /// 0, or the errno of what failed: the segment must then be taken for readable still, and may be given in again. What was
+    /// begun may have happened, so a file that was to be deleted is never a free one any more.
     /// </returns>
     public int Recycle(Segment segment, bool synced)
     {
+        segment.IsLeaving = true;
         try
         {
-            bool isWanted = segment.FreePath is not null || (Count < options.FreeSegments && segment.Header.Size == options.SegmentBytes);
+            bool isWanted = !segment.IsDeleted && Count < options.FreeSegments && segment.Header.Size == options.SegmentBytes;
             if (isWanted)
             {
                 RenameToFree(segment);
             }
             else
             {
-                disk.Delete(segment.Path);
+                Delete(segment);
             }
 
             if (synced)
@@ -229,6 +233,17 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         catch (DiskException failure) when (tried && failure.Errno == DiskException.NoSuchFile)
         {
             // It was renamed the last time; what failed then was the sync, or only the answer.
+        }
+    }
+
+    private void Delete(Segment segment)
+    {
+        segment.IsDeleted = true;
+        disk.Delete(segment.Path);
+        if (segment.FreePath is { } renamed)
+        {
+            // There was a place for it the last time.
+            disk.Delete(renamed);
         }
     }
 

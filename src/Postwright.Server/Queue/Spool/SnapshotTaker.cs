@@ -28,7 +28,7 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
         lock (gate)
         {
             rows = [.. index.Entries.Values];
-            segments = [.. index.Segments.Values];
+            segments = [.. index.Segments.Values.Where(IsThereToStay)];
             if (segments.Length == 0)
             {
                 return true;
@@ -50,6 +50,9 @@ internal sealed class SnapshotTaker(SpoolOptions options, IDisk disk, SpoolIndex
 
         return taken;
     }
+
+    /// <summary>A start must find the segment that the position is in. One without a batch goes back to the free files if its first sync fails.</summary>
+    private bool IsThereToStay(Segment segment) => !segment.IsLeaving && (segment != writer.Segment.Now || segment.Batches > 0);
 
     private async Task<bool> WriteAsync(IndexEntry[] rows, Segment[] segments, SnapshotPosition position, RecordWriter buffer)
     {
