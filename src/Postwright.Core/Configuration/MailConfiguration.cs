@@ -105,6 +105,10 @@ public sealed class MailConfiguration
     /// <summary>True when main.cf or an override sets the name, even to nothing.</summary>
     public bool IsSet(string name) => _settings.ContainsKey(name);
 
+    /// <summary>True when the name is not set and its default is another one than at compatibility level 3.6.</summary>
+    public bool HasFormerDefault(string name) =>
+        !IsSet(name) && GetString(name) != WithOverrides([new("compatibility_level", "3.6")]).GetString(name);
+
     /// <summary>What no setting changes: it says what the program is.</summary>
     internal static bool IsReadOnly(string name) => name is "process_id" or "process_name";
 

@@ -38,7 +38,7 @@ internal sealed class MailGeneration
             parts.Chance,
             new RemoteTables(configuration),
             configuration.GetInt("line_length_limit"));
-        AddressRewriter rewriter = new(RewriteOptions.From(configuration));
+        AddressRewriter rewriter = new(RewriteOptions.From(configuration), Log.For("trivial-rewrite", parts.ProcessNumber));
         Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, Tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));
         Resolver = resolver;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Postwright.Core.Logging;
 
 namespace Postwright.Server.Route;
 
@@ -6,7 +7,9 @@ namespace Postwright.Server.Route;
 // brackets, a second @) is no routing instruction and is left alone, as it is inside quotes in Postfix.
 
 /// <summary>Brings addresses into standard form; see <see cref="IAddressRewriter"/>.</summary>
-public sealed class AddressRewriter(RewriteOptions options) : IAddressRewriter
+/// <param name="options">The settings.</param>
+/// <param name="log">Where <see cref="RewriteOptions.HasFormerDefault"/> is told of; null for nowhere.</param>
+public sealed class AddressRewriter(RewriteOptions options, MailLog? log = null) : IAddressRewriter
 {
     private static readonly SearchValues<char> Specials =
         SearchValues.Create(" \t\"\\()<>,;:[]" + new string([.. Enumerable.Range(0, 32).Select(code => (char)code)]));
@@ -74,11 +77,23 @@ public sealed class AddressRewriter(RewriteOptions options) : IAddressRewriter
 
         if (options.AppendDotMyDomain && options.MyDomain.Length > 0 && !domain.Contains('.'))
         {
+            RemindOfMyDomain(domain);
             return text + "." + options.MyDomain;
         }
 
         // One dot at the end is a fully qualified name; two, or nothing before it, is nonsense that must stay visible.
         return domain.Length > 1 && domain[^1] == '.' && domain[^2] != '.' ? text[..^1] : text;
+    }
+
+    private void RemindOfMyDomain(ReadOnlySpan<char> domain)
+    {
+        if (!options.HasFormerDefault)
+        {
+            return;
+        }
+
+        string advice = domain.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? "; please add \"localhost\" to mydestination or other address class" : "";
+        log?.Info($"using backwards-compatible default setting append_dot_mydomain=yes to rewrite \"{domain}\" to \"{domain}.{options.MyDomain}\"{advice}");
     }
 
     /// <summary>True for a local part that names a site to go on to: <c>site!user</c>, <c>user%site</c>, where these are followed.</summary>
@@ -103,6 +118,9 @@ public sealed record RewriteOptions
     /// <summary>append_dot_mydomain.</summary>
     public bool AppendDotMyDomain { get; init; }
 
+    /// <summary>append_dot_mydomain is what it was before level 1 and not set: each use is logged.</summary>
+    public bool HasFormerDefault { get; init; }
+
     /// <summary>swap_bangpath.</summary>
     public bool SwapBangPath { get; init; } = true;
 
@@ -116,6 +134,7 @@ public sealed record RewriteOptions
         MyDomain = configuration.GetString("mydomain"),
         AppendAtMyOrigin = configuration.GetBool("append_at_myorigin"),
         AppendDotMyDomain = configuration.GetBool("append_dot_mydomain"),
+        HasFormerDefault = configuration.HasFormerDefault("append_dot_mydomain"),
         SwapBangPath = configuration.GetBool("swap_bangpath"),
         AllowPercentHack = configuration.GetBool("allow_percent_hack"),
     };

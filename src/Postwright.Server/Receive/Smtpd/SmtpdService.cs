@@ -69,6 +69,7 @@ public sealed class SmtpdService
         ForbiddenCommands = StringList.Open(parts.Tables, "smtpd_forbidden_commands", configuration.GetString("smtpd_forbidden_commands"));
         FastFlushDomains = DomainList.Open(
             parts.Tables, "fast_flush_domains", configuration.GetString("fast_flush_domains"), MatchesSubdomains(configuration, "fast_flush_domains"));
+        Reminders = new CompatibilityReminders(configuration);
         Policy = new AccessPolicy(configuration, this);
         LocalClients = new LocalClients(configuration, this);
     }
@@ -92,6 +93,8 @@ public sealed class SmtpdService
     internal StringList ForbiddenCommands { get; }
 
     internal DomainList FastFlushDomains { get; }
+
+    internal CompatibilityReminders Reminders { get; }
 
     internal AccessPolicy Policy { get; }
 

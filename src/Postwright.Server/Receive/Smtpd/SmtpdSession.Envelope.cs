@@ -77,6 +77,7 @@ internal sealed partial class SmtpdSession
             return await FailAsync("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
         }
 
+        _service.Reminders.NonAscii(_state, "sender", sender);
         _state.Sender = sender;
         string? refusal = null;
         if (_options.MessageSizeLimit > 0 && size > _options.MessageSizeLimit)
@@ -241,6 +242,7 @@ internal sealed partial class SmtpdSession
             return _overshoot++ < _options.RecipientOvershootLimit;
         }
 
+        _service.Reminders.NonAscii(_state, "recipient", recipient);
         return await _service.Policy.CheckRecipientAsync(_state, recipient, Token) is { } refusal
             ? await RefuseAsync(refusal)
             : await AcceptRecipientAsync(recipient, notify, original);

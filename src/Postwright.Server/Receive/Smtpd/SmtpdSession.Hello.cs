@@ -243,6 +243,7 @@ internal sealed partial class SmtpdSession
         switch (await _service.FastFlushDomains.MatchAsync(name, Token))
         {
             case MatchResult.Match:
+                _service.Reminders.Flush(_log, name);
                 await _service.Parts.Queue.FlushSiteAsync(name, Token);
                 return await DoneAsync("250 Queuing started");
             case MatchResult.NoMatch:

@@ -178,6 +178,17 @@ internal sealed class AccessPolicy
         RestrictionList first = _service.Options.RelayBeforeRecipient ? RestrictionList.Relay : RestrictionList.Recipient;
         RestrictionList second = first == RestrictionList.Relay ? RestrictionList.Recipient : RestrictionList.Relay;
         Verdict verdict = await RunAsync(first, state, recipient, "Recipient address", cancellationToken);
+        if (verdict == Verdict.Reject && first == RestrictionList.Recipient)
+        {
+            _service.Reminders.RelayOrder(state, recipient);
+        }
+
+        if (verdict != Verdict.Reject && _service.Reminders.TriesRelayRestrictions
+            && await _evaluator.IsRelayingStrangerAsync(state, recipient, cancellationToken))
+        {
+            CompatibilityReminders.RelayRestrictions(state, recipient);
+        }
+
         if (verdict != Verdict.Reject)
         {
             verdict = await RunAsync(second, state, recipient, "Recipient address", cancellationToken);

@@ -12,6 +12,7 @@ namespace Postwright.Server.Receive.Smtpd.Restrictions;
 internal sealed class NetworkChecks
 {
     private readonly RestrictionEvaluator _evaluator;
+    private readonly CompatibilityReminders _reminders;
     private readonly FrozenSet<IPAddress> _own;
     private readonly MapList? _networkTables;
     private readonly AddressList _networks;
@@ -22,6 +23,7 @@ internal sealed class NetworkChecks
     public NetworkChecks(MailConfiguration configuration, SmtpdService service, RestrictionEvaluator evaluator)
     {
         _evaluator = evaluator;
+        _reminders = service.Reminders;
         _own = service.Parts.OwnAddresses.ToFrozenSet();
         _rejectCode = configuration.GetInt("access_map_reject_code");
         _networks = service.MyNetworks;
@@ -73,7 +75,17 @@ internal sealed class NetworkChecks
         }
 
         state.InMyNetworks = match;
-        return match == MatchResult.Match ? Verdict.Permit : Verdict.Dunno;
+        if (match != MatchResult.Match)
+        {
+            return Verdict.Dunno;
+        }
+
+        if (!IsOwnAddress(state.Client))
+        {
+            _reminders.Network(state);
+        }
+
+        return Verdict.Permit;
     }
 
     /// <summary>True for a client that connects from an address of this machine.</summary>

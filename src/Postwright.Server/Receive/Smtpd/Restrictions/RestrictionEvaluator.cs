@@ -196,6 +196,33 @@ internal sealed class RestrictionEvaluator
         }
     }
 
+    /// <summary>
+    /// True if the default that smtpd_relay_restrictions has since 2.10 (permit_mynetworks, defer_unauth_destination) would refuse:
+    /// nothing is refused here, and who cannot be judged is not spoken of.
+    /// </summary>
+    public async ValueTask<bool> IsRelayingStrangerAsync(CheckState state, string recipient, CancellationToken cancellationToken)
+    {
+        if (await _service.MyNetworks.MatchAsync(state.Client.Name, state.Client.Address, cancellationToken) != MatchResult.NoMatch)
+        {
+            return false;
+        }
+
+        Classification found = await _service.Parts.Classifier.ClassifyAsync(recipient, cancellationToken);
+        return found.Status == ClassificationStatus.Known && !IsOurs(state, found);
+    }
+
+    // Our own domains, and those that we relay for.
+    private bool IsOurs(CheckState state, Classification found)
+    {
+        bool ours = found.Status == ClassificationStatus.Known && !found.IsRouted && found.Class != AddressClass.Default;
+        if (ours && found.Class == AddressClass.Relay)
+        {
+            _service.Reminders.RelayDomain(state, found.Address);
+        }
+
+        return ours;
+    }
+
     // The relay decision: our own domains, and those we relay for; a source route leads who knows where.
     private async ValueTask<Verdict> DestinationAsync(RestrictionKind kind, CheckState state, string recipient, CancellationToken cancellationToken)
     {
@@ -205,7 +232,7 @@ internal sealed class RestrictionEvaluator
             return LookupFailure(state, recipient, found.Error);
         }
 
-        bool ours = found.Status == ClassificationStatus.Known && !found.IsRouted && found.Class != AddressClass.Default;
+        bool ours = IsOurs(state, found);
         if (kind == RestrictionKind.PermitAuthDestination)
         {
             return ours ? Verdict.Permit : Verdict.Dunno;

@@ -72,6 +72,11 @@ internal sealed class UnlistedCheck
             return evaluator.LookupFailure(state, address, found.Error);
         }
 
+        if (found.Class == AddressClass.Relay)
+        {
+            _service.Reminders.RelayAddress(state, address);
+        }
+
         // An unknown user of a virtual alias domain is one of these.
         bool isUndeliverable = found.Transport is "error" or "retry";
         ClassList? list = isUndeliverable ? null : ListOf(found);
