@@ -28,7 +28,7 @@ public sealed class SupervisorTests
     [Fact]
     public void A_killed_child_is_started_again_and_the_log_says_so_in_Postfix_s_words()
     {
-        using Supervisor supervisor = New(Serves, new SupervisorOptions { FirstThrottle = TimeSpan.FromMilliseconds(1), StopTime = Limit });
+        using Supervisor supervisor = New(Serves, new SupervisorOptions { FirstThrottle = TimeSpan.FromMilliseconds(1), GoodRun = Limit, StopTime = Limit });
         int first = 0;
         Thread? watcher = null;
         int status = Run(supervisor, () =>

@@ -6,6 +6,7 @@ using Postwright.Server.Deliver;
 using Postwright.Server.Deliver.Agent;
 using Postwright.Server.Queue;
 using Postwright.Server.Tests.Deliver.Local;
+using Postwright.Testing;
 using Postwright.Testing.Network;
 
 namespace Postwright.Server.Tests.Deliver.Agent;
@@ -101,16 +102,13 @@ public sealed class AgentTableTests : IDisposable
     public async Task Deliveries_that_ask_the_same_at_a_time_ask_the_server_once()
     {
         await using TableServer server = PgsqlPeer.Start(static query => query == "team" ? "alice" : null);
-        IDeliveryAgent agent = Agent($"alias_maps = {Configure(server)}\nowner_request_special = no\n");
+        StartedTimers lookups = new();
+        IDeliveryAgent agent = Agent($"alias_maps = {Configure(server)}\nowner_request_special = no\n", mailTime: lookups);
         server.Hold();
         Task<RecipientResult>[] all = [.. Enumerable.Range(0, 20).Select(_ => DeliverAsync(agent, "team@example.com"))];
-        while (server.Requests.Count == 0)
-        {
-            await Task.Delay(20, TestContext.Current.CancellationToken);
-        }
 
-        // Every delivery has a thread in the end; those that come after the answer ask again.
-        await Task.Delay(1000, TestContext.Current.CancellationToken);
+        // A lookup begins with its time limit. One that comes after the answer nevertheless asks again.
+        await Until.True(() => lookups.Count == all.Length && server.Requests.Count > 0);
         server.Release();
         Assert.All(await Task.WhenAll(all), static one => Assert.Equal(["alice@example.com"], one.Into.Select(static to => to.Address)));
         Assert.InRange(server.Requests.Count, 1, 5);
@@ -185,7 +183,7 @@ public sealed class AgentTableTests : IDisposable
     }
 
     /// <summary>Mail and the agent, each with tables of its own, over real sockets.</summary>
-    private IDeliveryAgent Agent(string mainCf, string? masterCf = null, string? mailsMainCf = null, TimeSpan? mailLimit = null)
+    private IDeliveryAgent Agent(string mainCf, string? masterCf = null, string? mailsMainCf = null, TimeSpan? mailLimit = null, TimeProvider? mailTime = null)
     {
         var questions = new TableQuestions(_rig.Log, TimeProvider.System);
         var tables = new TableRegistry(_rig.Log, TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText(""), questions.Ask));
@@ -200,7 +198,21 @@ public sealed class AgentTableTests : IDisposable
             _workers,
             _rig.Log);
         _open.AddRange([client, server, tables]);
-        return client.With(ServedTables.From(_rig.Configuration(mailsMainCf ?? mainCf, masterCf), _rig.Tables, TimeProvider.System, _rig.Log, mailLimit));
+        return client.With(ServedTables.From(_rig.Configuration(mailsMainCf ?? mainCf, masterCf), _rig.Tables, mailTime ?? TimeProvider.System, _rig.Log, mailLimit));
+    }
+
+    /// <summary>The real time; counts the timers that were made.</summary>
+    private sealed class StartedTimers : TimeProvider
+    {
+        private int _count;
+
+        public int Count => Volatile.Read(ref _count);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Interlocked.Increment(ref _count);
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
     }
 
     private static async Task<RecipientResult> DeliverAsync(IDeliveryAgent agent, string address, string transport = "local") =>

@@ -15,15 +15,10 @@ public sealed class TableFrameTests : IDisposable
 {
     private const string Table = "ldap:/nonexistent.cf";
     private readonly DeliveryRig _rig = new();
-    private readonly TableRegistry _tables;
+    private readonly List<IDisposable> _open = [];
     private readonly AgentServer _server;
 
-    public TableFrameTests()
-    {
-        var questions = new TableQuestions(_rig.Log, TimeProvider.System, TimeSpan.FromMilliseconds(700));
-        _tables = new TableRegistry(_rig.Log, TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText(""), questions.Ask));
-        _server = new AgentServer(_rig.Services($"alias_maps = {Table}\nowner_request_special = no\n", tables: _tables), Identity.EffectiveUser, _rig.Log);
-    }
+    public TableFrameTests() => _server = Serve(TimeSpan.FromMinutes(2));
 
     private static byte[][] Nonsense =>
     [
@@ -41,8 +36,7 @@ public sealed class TableFrameTests : IDisposable
 
     public void Dispose()
     {
-        _server.Dispose();
-        _tables.Dispose();
+        _open.ForEach(static one => one.Dispose());
         _rig.Dispose();
     }
 
@@ -89,7 +83,7 @@ public sealed class TableFrameTests : IDisposable
     [Fact]
     public void A_mail_process_that_does_not_answer_in_time_defers()
     {
-        using FrameSocket mail = Connect();
+        using FrameSocket mail = Connect(Serve(TimeSpan.FromMilliseconds(700)));
         Send(mail);
         Receive(mail);
         Deferred(mail);
@@ -175,10 +169,20 @@ public sealed class TableFrameTests : IDisposable
         Assert.Null(Receive(mail));
     }
 
-    private FrameSocket Connect()
+    /// <summary>An agent that waits so long for mail's answers.</summary>
+    private AgentServer Serve(TimeSpan limit)
+    {
+        var questions = new TableQuestions(_rig.Log, TimeProvider.System, limit);
+        var tables = new TableRegistry(_rig.Log, TimeProvider.System, remote: new RemoteTables(MailConfiguration.FromText(""), questions.Ask));
+        var server = new AgentServer(_rig.Services($"alias_maps = {Table}\nowner_request_special = no\n", tables: tables), Identity.EffectiveUser, _rig.Log);
+        _open.AddRange([server, tables]);
+        return server;
+    }
+
+    private FrameSocket Connect(AgentServer? server = null)
     {
         (FrameSocket ours, FrameSocket theirs) = FrameSocket.Pair();
-        _server.Start(theirs);
+        (server ?? _server).Start(theirs);
         return ours;
     }
 }

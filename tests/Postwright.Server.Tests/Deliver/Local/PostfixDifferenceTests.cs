@@ -43,7 +43,7 @@ public sealed class PostfixDifferenceTests : IDisposable
     private static readonly string[] Direct =
     [
         "file", "fdir", "devnull", "exe", "link", "nodir", "env", "true", "one", "twohundred", "says", "signal", "dsn5", "dsn4", "dsnbad", "dsn2",
-        "missing", "notfound", "slow", "incmissing", "increl", "unknown", .. Enumerable.Range(64, 15).Select(code => $"exit{code}"),
+        "missing", "notfound", "incmissing", "increl", "unknown", .. Enumerable.Range(64, 15).Select(code => $"exit{code}"),
     ];
 
     private string Prepare(string name)
@@ -65,7 +65,6 @@ public sealed class PostfixDifferenceTests : IDisposable
         mydestination = pf.test
         recipient_delimiter = +
         mail_spool_directory = {{root}}/spool
-        command_time_limit = 2s
         virtual_mailbox_domains = v.test
         virtual_mailbox_base = {{root}}/vmail
         virtual_mailbox_maps = inline:{ {box@v.test = box}, {dir@v.test = dir/}, {dots@v.test = dots} }
@@ -78,35 +77,16 @@ public sealed class PostfixDifferenceTests : IDisposable
     [InlineData("\"a b+x\"@example.org")]
     public async Task Files_and_outcomes_are_postfixs(string sender)
     {
-        Assert.SkipUnless(PostfixDelivery.Obstacle is null, PostfixDelivery.Obstacle ?? "");
-        Assert.SkipUnless(File.Exists(TestPrograms.PathOf("postwright")), "needs the built program, which becomes the command");
+        SkipWithoutPostfix();
         string theirs = Prepare("theirs");
         string ours = Prepare("ours");
         string[] recipients = [.. Direct.Select(name => $"{name}@pf.test"), "box@v.test", "dir@v.test", "nobody+Ext@pf.test"];
-        IReadOnlyDictionary<string, PostfixDelivery.Outcome> expected;
-        await using (PostfixDelivery postfix = await PostfixDelivery.StartAsync(theirs, Settings(theirs), Aliases(theirs)))
-        {
-            expected = await postfix.SendAsync(sender, recipients, Message, TestContext.Current.CancellationToken);
-        }
+        IReadOnlyDictionary<string, PostfixDelivery.Outcome> expected = await ByPostfixAsync(theirs, Settings(theirs), sender, recipients);
 
         // The message as it was in Postfix's queue is the Maildir file without the three lines in front.
         string stored = await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(theirs + "/vmail/dir/new")), TestContext.Current.CancellationToken);
         string content = string.Join("\r\n", stored.Split('\n').Skip(3));
-        string internalSender = sender.Replace("\"", "", StringComparison.Ordinal);
-        string aliases = string.Join(", ", Aliases(ours).Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => line.Split(": ", 2))
-            .Select(pair => $"{{ {pair[0]} = {pair[1].Replace("$", "$$", StringComparison.Ordinal)} }}"));
-        foreach (string recipient in recipients)
-        {
-            RecipientResult result = await _rig.Deliver(
-                recipient, content, $"{Settings(ours)}\nalias_maps = inline:{{ {aliases} }}", internalSender,
-                recipient.EndsWith("@v.test", StringComparison.Ordinal) ? "virtual" : "local");
-            string status = result.Status.ToString().ToLower(CultureInfo.InvariantCulture);
-            Assert.Equal(
-                expected[recipient],
-                new PostfixDelivery.Outcome(result.Dsn, status, result.Reason.Replace(ours, theirs, StringComparison.Ordinal)));
-        }
-
+        await SameByUsAsync(expected, theirs, ours, Settings(ours), sender, content);
         foreach (string file in new[] { "out/file", "vmail/box", "spool/nobody", "out/stdin" })
         {
             Assert.Equal(Timeless(theirs + "/" + file), Timeless(ours + "/" + file));
@@ -114,6 +94,47 @@ public sealed class PostfixDifferenceTests : IDisposable
 
         Assert.Equal(stored, await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(ours + "/vmail/dir/new")), TestContext.Current.CancellationToken));
         Assert.Equal(Variables(theirs), Variables(ours));
+    }
+
+    [Fact]
+    public async Task A_command_over_its_time_has_postfixs_outcome()
+    {
+        SkipWithoutPostfix();
+        string theirs = Prepare("theirs");
+        string ours = Prepare("ours");
+        const string Limit = "\ncommand_time_limit = 2s";
+        IReadOnlyDictionary<string, PostfixDelivery.Outcome> expected = await ByPostfixAsync(theirs, Settings(theirs) + Limit, "a@b.test", ["slow@pf.test"]);
+        Assert.StartsWith("Command time limit exceeded: ", expected["slow@pf.test"].Reason, StringComparison.Ordinal);
+        await SameByUsAsync(expected, theirs, ours, Settings(ours) + Limit, "a@b.test", Message);
+    }
+
+    private static void SkipWithoutPostfix()
+    {
+        Assert.SkipUnless(PostfixDelivery.Obstacle is null, PostfixDelivery.Obstacle ?? "");
+        Assert.SkipUnless(File.Exists(TestPrograms.PathOf("postwright")), "needs the built program, which becomes the command");
+    }
+
+    private static async Task<IReadOnlyDictionary<string, PostfixDelivery.Outcome>> ByPostfixAsync(string root, string settings, string sender, string[] recipients)
+    {
+        await using PostfixDelivery postfix = await PostfixDelivery.StartAsync(root, settings, Aliases(root));
+        return await postfix.SendAsync(sender, recipients, Message, TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Delivers to the same recipients; each must come to the same end.</summary>
+    private async Task SameByUsAsync(
+        IReadOnlyDictionary<string, PostfixDelivery.Outcome> expected, string theirs, string ours, string settings, string sender, string content)
+    {
+        string aliases = string.Join(", ", Aliases(ours).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Split(": ", 2))
+            .Select(pair => $"{{ {pair[0]} = {pair[1].Replace("$", "$$", StringComparison.Ordinal)} }}"));
+        foreach ((string recipient, PostfixDelivery.Outcome outcome) in expected.OrderBy(static one => one.Key, StringComparer.Ordinal))
+        {
+            RecipientResult result = await _rig.Deliver(
+                recipient, content, $"{settings}\nalias_maps = inline:{{ {aliases} }}", sender.Replace("\"", "", StringComparison.Ordinal),
+                recipient.EndsWith("@v.test", StringComparison.Ordinal) ? "virtual" : "local");
+            string status = result.Status.ToString().ToLower(CultureInfo.InvariantCulture);
+            Assert.Equal(outcome, new PostfixDelivery.Outcome(result.Dsn, status, result.Reason.Replace(ours, theirs, StringComparison.Ordinal)));
+        }
     }
 
     private static string Timeless(string path)

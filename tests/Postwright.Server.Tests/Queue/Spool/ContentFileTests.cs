@@ -1,4 +1,6 @@
+using Postwright.Core.Seams;
 using Postwright.Server.Queue;
+using Postwright.Testing;
 
 namespace Postwright.Server.Tests.Queue.Spool;
 
@@ -11,17 +13,18 @@ public sealed class ContentFileTests
     public async Task A_content_that_is_done_with_leaves_its_file_to_a_later_one()
     {
         using SpoolFolder folder = new();
-        await using Server.Queue.Spool.Spool spool = await folder.OpenAsync();
+        OffloadDisk disk = new(folder.Disk);
+        await using Server.Queue.Spool.Spool spool = await folder.OpenAsync(disk);
         string first = await SpoolFolder.AppendAsync(spool, length: Large);
         string firstFile = Assert.Single(folder.Files("*.content"));
-        await RemoveAsync(spool, first);
+        await RemoveAsync(spool, disk, first);
 
         // Shorter than what the file held, and longer.
         string second = await SpoolFolder.AppendAsync(spool, length: Large - 70_000);
         string secondFile = Assert.Single(folder.Files("*.content"));
         Assert.NotEqual(firstFile, secondFile);
         await IsWholeAsync(spool, second, Large - 70_000);
-        await RemoveAsync(spool, second);
+        await RemoveAsync(spool, disk, second);
         string third = await SpoolFolder.AppendAsync(spool, length: Large + 200_000);
         Assert.Single(folder.Files("*.content"));
         await IsWholeAsync(spool, third, Large + 200_000);
@@ -31,14 +34,15 @@ public sealed class ContentFileTests
     public async Task What_a_reused_file_held_before_is_no_damage_after_a_restart()
     {
         using SpoolFolder folder = new();
+        OffloadDisk disk = new(folder.Disk);
         string second;
-        await using (Server.Queue.Spool.Spool spool = await folder.OpenAsync())
+        await using (Server.Queue.Spool.Spool spool = await folder.OpenAsync(disk))
         {
-            await RemoveAsync(spool, await SpoolFolder.AppendAsync(spool, length: Large));
+            await RemoveAsync(spool, disk, await SpoolFolder.AppendAsync(spool, length: Large));
             second = await SpoolFolder.AppendAsync(spool, length: Large - 100_000);
         }
 
-        await using Server.Queue.Spool.Spool again = await folder.OpenAsync();
+        await using Server.Queue.Spool.Spool again = await folder.OpenAsync(disk);
         Assert.Empty(again.Damages);
         await IsWholeAsync(again, second, Large - 100_000);
     }
@@ -47,10 +51,11 @@ public sealed class ContentFileTests
     public async Task A_file_that_somebody_still_reads_is_not_written_to()
     {
         using SpoolFolder folder = new();
-        await using Server.Queue.Spool.Spool spool = await folder.OpenAsync();
+        OffloadDisk disk = new(folder.Disk);
+        await using Server.Queue.Spool.Spool spool = await folder.OpenAsync(disk);
         string first = await SpoolFolder.AppendAsync(spool, length: Large);
         using StoredMessage reading = (await spool.LoadAsync(first, CancellationToken.None))!;
-        await RemoveAsync(spool, first);
+        await RemoveAsync(spool, disk, first);
         string second = await SpoolFolder.AppendAsync(spool, length: Large);
         Assert.Equal(SpoolFolder.Text(first, Large), await SpoolFolder.ReadAsync(reading.Content));
         await IsWholeAsync(spool, second, Large);
@@ -60,7 +65,8 @@ public sealed class ContentFileTests
     public async Task Files_that_wait_for_reuse_are_few_and_gone_when_the_spool_is_closed()
     {
         using SpoolFolder folder = new();
-        await using (Server.Queue.Spool.Spool spool = await folder.OpenAsync())
+        OffloadDisk disk = new(folder.Disk);
+        await using (Server.Queue.Spool.Spool spool = await folder.OpenAsync(disk))
         {
             List<string> ids = [];
             for (int i = 0; i < 50; i++)
@@ -70,7 +76,7 @@ public sealed class ContentFileTests
 
             foreach (string id in ids)
             {
-                await RemoveAsync(spool, id);
+                await RemoveAsync(spool, disk, id);
             }
 
             Assert.InRange(folder.Files("*.content").Length, 1, 32);
@@ -78,7 +84,7 @@ public sealed class ContentFileTests
             // Too large to be kept.
             string huge = await SpoolFolder.AppendAsync(spool, length: 3 << 20);
             int before = folder.Files("*.content").Length;
-            await RemoveAsync(spool, huge);
+            await RemoveAsync(spool, disk, huge);
             Assert.Equal(before - 1, folder.Files("*.content").Length);
         }
 
@@ -96,16 +102,16 @@ public sealed class ContentFileTests
             await writer.WriteAsync(new byte[Large], CancellationToken.None);
         }
 
-        await UntilAsync(() => folder.Files("*.content").Length == 0);
+        await Until.True(() => folder.Files("*.content").Length == 0);
     }
 
-    private static async Task RemoveAsync(Server.Queue.Spool.Spool spool, string id)
+    private static async Task RemoveAsync(Server.Queue.Spool.Spool spool, OffloadDisk disk, string id)
     {
         Assert.True(await spool.RecordAsync([new MessageRemoved(id)]));
         await spool.FlushAsync();
 
-        // The file is given back by another thread, soon.
-        await Task.Delay(50, CancellationToken.None);
+        // Another thread gives the file back; the work for it was ordered before the record was said to be durable.
+        await disk.DoneAsync();
     }
 
     private static async Task IsWholeAsync(Server.Queue.Spool.Spool spool, string id, int length)
@@ -115,13 +121,44 @@ public sealed class ContentFileTests
         Assert.Equal(SpoolFolder.Text(id, length), await SpoolFolder.ReadAsync(message.Content));
     }
 
-    private static async Task UntilAsync(Func<bool> condition)
+    /// <summary>A disk whose work on other threads can be waited for.</summary>
+    private sealed class OffloadDisk(IDisk inner) : IDisk
     {
-        for (int i = 0; i < 200 && !condition(); i++)
+        private readonly Lock _gate = new();
+        private readonly List<Task> _offloaded = [];
+
+        /// <summary>Waits until all work that was ordered so far is done.</summary>
+        public Task DoneAsync()
         {
-            await Task.Delay(20, CancellationToken.None);
+            lock (_gate)
+            {
+                return Task.WhenAll(_offloaded);
+            }
         }
 
-        Assert.True(condition());
+        public IDiskFile Open(string path, DiskOpen mode) => inner.Open(path, mode);
+
+        public void Rename(string from, string to) => inner.Rename(from, to);
+
+        public void Delete(string path) => inner.Delete(path);
+
+        public void CreateDirectory(string path) => inner.CreateDirectory(path);
+
+        public void SyncDirectory(string path) => inner.SyncDirectory(path);
+
+        public IReadOnlyList<string> List(string directory) => inner.List(directory);
+
+        public long FreeBytes(string directory) => inner.FreeBytes(directory);
+
+        public Task OffloadAsync(Action work)
+        {
+            Task task = inner.OffloadAsync(work);
+            lock (_gate)
+            {
+                _offloaded.Add(task);
+            }
+
+            return task;
+        }
     }
 }
