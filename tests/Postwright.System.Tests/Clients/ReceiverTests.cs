@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Postwright.Testing;
 using Postwright.Testing.Network;
 using Postwright.Testing.Processes;
@@ -25,7 +23,7 @@ public sealed class ReceiverTests
         using Process sink = Process.Start(new ProcessStartInfo(program, [.. user, "-d", folder + "/mail.", $"127.0.0.1:{port}", "100"]))!;
         try
         {
-            await ServerInstance.UntilAsync(() => ListensAsync(port), () => "smtp-sink does not listen");
+            await ServerInstance.UntilAsync(() => LoopbackPort.IsOpenAsync(port), () => "smtp-sink does not listen");
             await using ServerInstance server = await ServerInstance.StartAsync($"relayhost = [127.0.0.1]:{port}");
             await SendAsync(server, 5);
             await ServerInstance.UntilAsync(() => Task.FromResult(Count(server.Log, "status=sent") == 5), () => server.Log);
@@ -79,18 +77,4 @@ public sealed class ReceiverTests
     }
 
     private static int Count(string text, string part) => text.Split('\n').Count(line => line.Contains(part, StringComparison.Ordinal));
-
-    private static async Task<bool> ListensAsync(int port)
-    {
-        try
-        {
-            using TcpClient client = new();
-            await client.ConnectAsync(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Postwright.Testing.Processes;
@@ -12,7 +11,6 @@ namespace Postwright.System.Tests.Durability;
 [Collection("real servers")]
 public sealed partial class InjectedFaultTests
 {
-    private const string Strace = "/usr/bin/strace";
     private const int SigCont = 18;
     private const int SigStop = 19;
 
@@ -34,31 +32,23 @@ public sealed partial class InjectedFaultTests
     [InlineData("write,writev,pwrite64,pwritev", "ENOSPC", "1+2", "maillog")]
     public async Task Failing_calls_lose_nothing_that_was_acknowledged(string calls, string error, string when, string place)
     {
-        Assert.SkipUnless(File.Exists(Strace), "strace is not installed");
+        Assert.SkipUnless(File.Exists(AttachedStrace.Program), "strace is not installed");
         await using ServerInstance server = await ServerInstance.StartAsync(Settings);
         NumberedMail numbers = new(server, bodyBytes: 20_000);
         await numbers.UntilTakenAsync();
         await numbers.AllArriveAsync();
-        string trace = Path.GetTempFileName();
-        using (Process strace = Process.Start(new ProcessStartInfo(Strace,
-            ["-f", "-qq", "-o", trace, "-e", "trace=" + calls, "-e", $"inject={calls}:error={error}:when={when}", .. Only(server, place), "-p", $"{server.ProcessId}"]))!)
+        AttachedStrace strace = await AttachedStrace.AttachAsync(
+            server.ProcessId, ["-e", "trace=" + calls, "-e", $"inject={calls}:error={error}:when={when}", .. Only(server, place)]);
+        await using (strace)
         {
-            try
-            {
-                // Until some calls have failed, and some mail was tried after that.
-                int after = 0;
-                await numbers.LoadAsync(4, _ => Injected(trace) >= 2 && ++after > 30);
-            }
-            finally
-            {
-                strace.Kill();
-                await strace.WaitForExitAsync(TestContext.Current.CancellationToken);
-            }
+            // Until some calls have failed, and some mail was tried after that.
+            int after = 0;
+            await numbers.LoadAsync(4, _ => Injected(strace.TracePath) >= 2 && ++after > 30);
         }
 
-        string traced = await File.ReadAllTextAsync(trace, TestContext.Current.CancellationToken);
+        string traced = await File.ReadAllTextAsync(strace.TracePath, TestContext.Current.CancellationToken);
         Assert.True(traced.Contains("(INJECTED)", StringComparison.Ordinal), server.Log);
-        File.Delete(trace);
+        File.Delete(strace.TracePath);
         await numbers.UntilTakenAsync();
         await numbers.AllArriveAsync();
 
@@ -78,13 +68,15 @@ public sealed partial class InjectedFaultTests
         for (int round = 1; round <= 3; round++)
         {
             int goal = numbers.Acknowledged + 30;
-            Task<IReadOnlyList<string>> load = numbers.LoadAsync(4, _ => numbers.Acknowledged >= goal + 30);
+            int end = int.MaxValue;
+            Task<IReadOnlyList<string>> load = numbers.LoadAsync(4, _ => numbers.Acknowledged >= Volatile.Read(ref end));
             await ServerInstance.UntilAsync(() => Task.FromResult(numbers.Acknowledged >= goal), () => server.Log);
             Assert.Equal(0, Kill(server.ProcessId, SigStop));
-            await ServerInstance.UntilAsync(() => Task.FromResult(StateOf(server.ProcessId) == 'T'), () => "the process does not stop");
+            await ServerInstance.UntilAsync(() => Task.FromResult(ProcessState.IsStopped(server.ProcessId)), () => "the process does not stop");
             int before = numbers.Acknowledged;
             await Task.Delay(200, TestContext.Current.CancellationToken);
             Assert.InRange(numbers.Acknowledged, before, before + 4);
+            Volatile.Write(ref end, numbers.Acknowledged + 30);
             Assert.Equal(0, Kill(server.ProcessId, SigCont));
             Assert.Empty(await load);
         }
@@ -115,12 +107,6 @@ public sealed partial class InjectedFaultTests
         }
 
         return count;
-    }
-
-    private static char StateOf(int process)
-    {
-        string stat = File.ReadAllText($"/proc/{process}/stat");
-        return stat[stat.LastIndexOf(')') + 2];
     }
 
     [LibraryImport("libc", EntryPoint = "kill")]

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Postwright.Testing.Network;
 using Postwright.Testing.Processes;
 
@@ -10,16 +9,14 @@ namespace Postwright.System.Tests.Durability;
 [Collection("real servers")]
 public sealed class SyncTests
 {
-    private const string Strace = "/usr/bin/strace";
-
     [Fact]
     public async Task The_bytes_of_every_message_are_written_and_synced_before_its_250()
     {
-        Assert.SkipUnless(File.Exists(Strace), "strace is not installed");
+        Assert.SkipUnless(File.Exists(AttachedStrace.Program), "strace is not installed");
         const int Sessions = 8;
         string path = Path.GetTempFileName();
         await using ServerInstance server = await ServerInstance.StartAsync("virtual_transport = discard:",
-            wrapper: [Strace, "-f", "-qq", "-y", "-s", "400000", "-o", path, "-e", "trace=fsync,fdatasync,pwrite64,pwritev,sendto,sendmsg,write"]);
+            wrapper: [AttachedStrace.Program, "-f", "-qq", "-y", "-s", "400000", "-o", path, "-e", "trace=fsync,fdatasync,pwrite64,pwritev,sendto,sendmsg,write"]);
         (string Mark, string QueueId, bool IsLarge)[][] sent = await Task.WhenAll(Enumerable.Range(0, Sessions).Select(session => SendAsync(server.Port, session)));
         await server.StopAsync();
         StraceCall[] calls = StraceCall.Read(await File.ReadAllLinesAsync(path, TestContext.Current.CancellationToken));
@@ -62,44 +59,24 @@ public sealed class SyncTests
     [Fact]
     public async Task While_syncs_fail_nothing_is_acknowledged_and_service_comes_back_by_itself()
     {
-        Assert.SkipUnless(File.Exists(Strace), "strace is not installed");
+        Assert.SkipUnless(File.Exists(AttachedStrace.Program), "strace is not installed");
         await using ServerInstance server = await ServerInstance.StartAsync();
         await using SmtpTestClient client = await SmtpTestClient.ConnectAsync(server.Port);
         await client.AskAsync("EHLO client.example");
         Assert.StartsWith("250 ", await client.MailAsync("a@example.org", "user@example.test", "Subject: before\n\nbody"), StringComparison.Ordinal);
         await server.MailAsync("user", 1);
 
-        string trace = Path.GetTempFileName();
-        using (Process strace = Process.Start(new ProcessStartInfo(Strace,
-            ["-f", "-qq", "-o", trace, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO", "-p", $"{server.ProcessId}"]))!)
+        AttachedStrace strace = await AttachedStrace.AttachAsync(server.ProcessId, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO");
+        await using (strace)
         {
-            try
+            for (int i = 0; i < 4; i++)
             {
-                // Attached once the first injected failure is in the trace; until then a message may still be taken.
-                int taken = 0;
-                string reply;
-                do
-                {
-                    reply = await client.MailAsync("a@example.org", "user@example.test", "Subject: during\n\nbody");
-                    taken += reply.StartsWith('2') ? 1 : 0;
-                }
-                while (reply.StartsWith('2') && taken < 10_000);
-
-                Assert.StartsWith("451 4.3.0", reply, StringComparison.Ordinal);
-                for (int i = 0; i < 3; i++)
-                {
-                    Assert.StartsWith("451 4.3.0", await client.MailAsync("a@example.org", "user@example.test", "Subject: during\n\nbody"), StringComparison.Ordinal);
-                }
-            }
-            finally
-            {
-                strace.Kill();
-                await strace.WaitForExitAsync(TestContext.Current.CancellationToken);
+                Assert.StartsWith("451 4.3.0", await client.MailAsync("a@example.org", "user@example.test", "Subject: during\n\nbody"), StringComparison.Ordinal);
             }
         }
 
-        Assert.Contains("(INJECTED)", await File.ReadAllTextAsync(trace, TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        File.Delete(trace);
+        Assert.Contains("(INJECTED)", await File.ReadAllTextAsync(strace.TracePath, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        File.Delete(strace.TracePath);
         string last = "";
         await ServerInstance.UntilAsync(async () =>
         {

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Postwright.Testing.Network;
 
 namespace Postwright.Testing.Processes;
@@ -44,7 +42,7 @@ public sealed class ServerInstance : IAsyncDisposable
     /// <summary>The process that was started: without a wrapper, the one that serves.</summary>
     public int ProcessId => _process?.Id ?? throw new InvalidOperationException("the server is down");
 
-    /// <summary>Makes the configuration and starts the server; returns when it listens.</summary>
+    /// <summary>Makes the configuration and starts the server; returns when it serves all its ports.</summary>
     /// <param name="settings">More lines of main.cf; later ones win.</param>
     /// <param name="rows">More rows of master.cf.</param>
     /// <param name="wrapper">A program and its arguments to run the server under, such as strace.</param>
@@ -76,7 +74,7 @@ public sealed class ServerInstance : IAsyncDisposable
         ProcessStartInfo start = new(command[0], command[1..]) { RedirectStandardInput = true, WorkingDirectory = Root };
         _process = Process.Start(start) ?? throw new InvalidOperationException("the server did not start");
         _process.StandardInput.Close();
-        await UntilAsync(CanConnectAsync, () => $"the server does not listen on port {Port}:\n{Log}");
+        await UntilAsync(ServesAsync, () => $"the server does not serve port {Port}:\n{Log}");
     }
 
     /// <summary>Kills the server as a power cut would, if the kernel went on.</summary>
@@ -166,24 +164,9 @@ public sealed class ServerInstance : IAsyncDisposable
         return reader.ReadToEnd();
     }
 
-    private async Task<bool> CanConnectAsync()
-    {
-        if (_process is { HasExited: true })
-        {
-            throw new InvalidOperationException($"the server ended with status {_process.ExitCode}:\n{Log}");
-        }
-
-        using Socket probe = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            await probe.ConnectAsync(IPAddress.Loopback, Port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
+    private Task<bool> ServesAsync() => _process is { HasExited: true }
+        ? throw new InvalidOperationException($"the server ended with status {_process.ExitCode}:\n{Log}")
+        : LoopbackPort.GreetsAsync(Port);
 
     private void WriteConfiguration(string settings, string rows)
     {
