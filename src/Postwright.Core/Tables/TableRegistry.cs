@@ -88,6 +88,27 @@ public sealed class TableRegistry : IDisposable
         }
     }
 
+    /// <summary>
+    /// What <paramref name="current"/> gives at this moment, with its tables held until their <see cref="LetGo"/>. Closed tables
+    /// mean that something newer has taken its place; null when nothing has, or when there is nothing: all of it has ended.
+    /// </summary>
+    public static T? HoldCurrent<T>(Func<T?> current, Func<T, TableRegistry> tables)
+        where T : class
+    {
+        T? closed = null;
+        for (T? now = current(); now is not null && now != closed; now = current())
+        {
+            if (tables(now).TryHold())
+            {
+                return now;
+            }
+
+            closed = now;
+        }
+
+        return null;
+    }
+
     /// <summary>Ends what one <see cref="TryHold"/> began.</summary>
     public void LetGo()
     {

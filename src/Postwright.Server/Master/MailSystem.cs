@@ -241,18 +241,9 @@ public sealed class MailSystem : IAsyncDisposable
     /// <summary>The generation of the moment, with its tables held.</summary>
     private MailGeneration Hold()
     {
-        // When its tables are closed there is a newer one, but for after the end.
-        MailGeneration? closed = null;
-        for (MailGeneration now = _now; ; now = _now)
-        {
-            if (now.Tables.TryHold())
-            {
-                return now;
-            }
-
-            ObjectDisposedException.ThrowIf(now == closed, this);
-            closed = now;
-        }
+        MailGeneration? held = TableRegistry.HoldCurrent(() => _now, static generation => generation.Tables);
+        ObjectDisposedException.ThrowIf(held is null, this);
+        return held;
     }
 
     private IMaildrop Maildrop(MailConfiguration configuration, MailLog log) =>

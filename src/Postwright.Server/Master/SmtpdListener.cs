@@ -1,5 +1,6 @@
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Core.Tables;
 using Postwright.Server.Receive.Smtpd;
 
 namespace Postwright.Server.Master;
@@ -37,7 +38,7 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
             {
                 await count.WaitBelowAsync(now, time, log, _stop.Token);
                 IConnection connection = await listener.AcceptAsync(_stop.Token);
-                if (Hold() is not { } held)
+                if (TableRegistry.HoldCurrent(row, static now => now.Tables) is not { } held)
                 {
                     await connection.DisposeAsync();
                     break;
@@ -51,23 +52,6 @@ internal sealed class SmtpdListener(IListener listener, SmtpdServer server, Func
         {
             // Stop or reload.
         }
-    }
-
-    /// <summary>The row of this moment, with its tables held; null once the service, or all of it, has ended.</summary>
-    private SmtpdRow? Hold()
-    {
-        SmtpdRow? closed = null;
-        for (SmtpdRow? now = row(); now is not null && now != closed; now = row())
-        {
-            if (now.Tables.TryHold())
-            {
-                return now;
-            }
-
-            closed = now;
-        }
-
-        return null;
     }
 
     private void Begin(IConnection connection, SmtpdRow held, SmtpdService service)
