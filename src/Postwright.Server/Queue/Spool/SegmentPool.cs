@@ -95,8 +95,12 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         }
         catch (DiskException failure)
         {
-            file?.Dispose();
-            TryDelete(path);
+            if (file is not null)
+            {
+                file.Dispose();
+                TryDelete(path);
+            }
+
             return failure.Errno;
         }
     }

@@ -73,4 +73,23 @@ public sealed class SpaceTests : SimulatedSpoolTests
         Compact(Step);
         Assert.True(_disk.Names.Count < 8, string.Join(' ', _disk.Names));
     }
+
+    [Fact]
+    public void What_could_not_be_made_is_not_deleted_again_and_again()
+    {
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        int syncs = 0;
+        int deletes = 0;
+        _disk.Fault = (call, _) =>
+        {
+            deletes += call == DiskCall.Delete ? 1 : 0;
+            return call is DiskCall.Create or DiskCall.Rename or DiskCall.Delete || (call == DiskCall.Sync && syncs++ == 0) ? DiskException.InputOutput : 0;
+        };
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.Equal(StoreStatus.Failed, Settle(Append()));
+        }
+
+        Assert.True(deletes < 500, $"{deletes} deletes for 100 failures");
+    }
 }
