@@ -11,7 +11,7 @@ internal sealed partial class MailLedger
     {
         if (copy.Entry is { } entry && entry.RecipientCount != copy.Recipients.Count && !entry.Has(EntryFlags.Removed))
         {
-            Load(copy, effect.Life);
+            Load(copy, world.Serving!);
         }
 
         if (!copy.IsPublished || !copy.Recipients.Contains(effect.Address))
@@ -19,7 +19,8 @@ internal sealed partial class MailLedger
             Fail($"{copy} was delivered to {effect.Address}, which is no recipient of it");
         }
 
-        if (copy.HasLeftForGood && !copy.DeleteAsked)
+        bool isOrphan = effect.IsLocal && effect.IsForgotten;
+        if (copy.HasLeftForGood && !copy.DeleteAsked && !isOrphan)
         {
             FailUnlessRot(copy, $"was delivered to {effect.Address} after it had left the queue");
         }
@@ -30,6 +31,10 @@ internal sealed partial class MailLedger
             if (earlier.IsForgotten)
             {
                 Count("duplicate (b): a crash between a delivery and its durable result");
+            }
+            else if (isOrphan)
+            {
+                Count("duplicate (b): the agent finished what a killed mail process had asked for");
             }
             else if (!earlier.IsLocal && !earlier.IsAnswered)
             {
@@ -43,7 +48,7 @@ internal sealed partial class MailLedger
 
         if (RequeuedAs(copy, effect.Address))
         {
-            if (_order.Exists(other => other.Origin == CopyOrigin.Requeue && other.Parent == copy.QueueId && other.IsPublished && other.PublishedBy == world.Serving) && !world.DiskHadTrouble)
+            if (_order.Exists(other => other.Origin == CopyOrigin.Requeue && other.Parent == copy.QueueId && other.IsPublished && other.PublishedBy == world.Serving) && !world.DiskHadTrouble && !isOrphan)
             {
                 Fail($"{copy} was delivered to {effect.Address} after it had been requeued");
             }

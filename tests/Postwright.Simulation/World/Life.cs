@@ -3,6 +3,7 @@ using System.Net;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
+using Postwright.Server.Deliver.Agent;
 using Postwright.Server.Master;
 using Postwright.Server.Queue.Spool;
 using Postwright.Simulation.Disk;
@@ -15,8 +16,11 @@ namespace Postwright.Simulation.World;
 /// <summary>One process of the mail system, from its start to its end by order, kill or power cut.</summary>
 internal sealed class Life : ILogSink
 {
-    private readonly Rng _chance;
+    // A process that has not ended by now ends as it is, as MailProcess does.
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(1);
+
     private readonly MailSystemParts _parts;
+    private readonly AgentClient _agent;
     private readonly CancellationTokenSource _commandsEnd = new();
     private readonly List<Task> _commands = [];
     private int _crashAfter;
@@ -27,7 +31,6 @@ internal sealed class Life : ILogSink
     {
         World = world;
         Name = string.Create(CultureInfo.InvariantCulture, $"mail.{number}");
-        _chance = Rng.Of(world.Plan.Seed, 100 + (ulong)number);
         Context = new SimContext(world.Scheduler);
         Time = new SimTime(Context, SimWorld.Start) { Offset = world.ClockOffset };
         Disk = new LifeDisk(this, world.Platter, world.DiskFaults, Rng.Of(world.Plan.Seed, 200 + (ulong)number))
@@ -42,6 +45,7 @@ internal sealed class Life : ILogSink
             },
             AfterSync = world.LookSoon,
         };
+        _agent = new AgentClient(new AgentEndpoint(this), new MailLog(this, "postfix/master", number));
         _parts = new MailSystemParts
         {
             Network = world.Network.For(Context, IPAddress.Parse("10.0.0.1")),
@@ -52,7 +56,7 @@ internal sealed class Life : ILogSink
             Chance = new SimChance(Rng.Of(world.Plan.Seed, 300 + (ulong)number)),
             Time = Time,
             LogSink = this,
-            Agent = (_, _, _) => new Mailboxes(world, this, _chance),
+            Agent = (configuration, tables, log) => _agent.With(ServedTables.From(configuration, tables, Time, log)),
             OwnerUid = SimHost.OwnerUid,
             ProcessNumber = number,
         };
@@ -79,6 +83,9 @@ internal sealed class Life : ILogSink
 
     /// <summary>Local and virtual deliveries under way.</summary>
     public int Deliveries { get; set; }
+
+    /// <summary>Its connections to an agent.</summary>
+    public int AgentConnections { get; set; }
 
     /// <summary>The next event of the disk is its end.</summary>
     public bool DiesNow => _crashAfter == 1;
@@ -143,15 +150,29 @@ internal sealed class Life : ILogSink
         IsUp = false;
         World.Count("stop");
         _commandsEnd.Cancel();
+        Task stop = StopAsync(patience);
+        bool inTime = await Task.WhenAny(stop, Task.Delay(patience + StopLimit, Time)) == stop;
+        await System!.DisposeAsync();
+        _agent.Dispose();
+        if (inTime)
+        {
+            World.Stopped(this);
+        }
+        else
+        {
+            World.Count("stop cut off");
+        }
+
+        World.Ended(this, away);
+    }
+
+    private async Task StopAsync(TimeSpan patience)
+    {
         await System!.StopAsync(patience);
         foreach (Task command in _commands)
         {
             await command;
         }
-
-        await System.DisposeAsync();
-        World.Stopped(this);
-        World.Ended(this, away);
     }
 
     /// <summary>Runs an administrator's command as the control socket does: a stop ends it, and waits for its end.</summary>
@@ -188,6 +209,30 @@ internal sealed class Life : ILogSink
         IsDead = true;
         IsUp = false;
         Context.Kill();
+    }
+
+    /// <summary>The agent of the moment, wherever the process runs its deliveries.</summary>
+    private sealed class AgentEndpoint(Life life) : IAgentEndpoint
+    {
+        public async ValueTask<T> RunAsync<T>(Func<ValueTask<T>> delivery, CancellationToken cancellationToken)
+        {
+            life.Deliveries++;
+            try
+            {
+                return await delivery();
+            }
+            finally
+            {
+                life.Deliveries--;
+            }
+        }
+
+        public IAgentConnection Connect()
+        {
+            IAgentConnection connection = life.World.Agent?.Connect(life) ?? throw new IOException("connect to private/agent: Connection refused");
+            life.AgentConnections++;
+            return connection;
+        }
     }
 
     void ILogSink.Write(LogLevel level, string tag, int number, string text)

@@ -71,6 +71,9 @@ internal enum PlanKind
     /// <summary>Local delivery behaves in its own way for a while.</summary>
     Mailboxes,
 
+    /// <summary>kill -9 of the agent, which is started anew.</summary>
+    AgentKill,
+
     /// <summary>postqueue -f.</summary>
     Flush,
 

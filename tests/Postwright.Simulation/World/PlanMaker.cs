@@ -70,6 +70,7 @@ internal static class PlanMaker
             PlanKind.Stop, PlanKind.Reload, PlanKind.ClockJump, PlanKind.SyncsFail, PlanKind.SyncsFail, PlanKind.WritesFail, PlanKind.ReadsFail, PlanKind.NamesFail,
             PlanKind.DiskFull, PlanKind.SlowDisk, PlanKind.BitRot, PlanKind.Cut, PlanKind.Cut, PlanKind.HalfOpen, PlanKind.SlowNetwork, PlanKind.HostDown,
             PlanKind.DnsFails, PlanKind.Peer, PlanKind.Peer, PlanKind.Peer, PlanKind.Mailboxes, PlanKind.Mailboxes,
+            PlanKind.AgentKill, PlanKind.AgentKill,
         ];
         for (int i = 0; i < troubles; i++)
         {

@@ -31,6 +31,7 @@ internal sealed class SimWorld
     private readonly Rng _chance;
     private readonly WorldEvents _events;
     private int _lives;
+    private int _agents;
     private int _variant;
     private bool _lookSoon;
     private long _nextCheck;
@@ -81,6 +82,9 @@ internal sealed class SimWorld
 
     /// <summary>The process that runs, or null.</summary>
     public Life? Serving { get; private set; }
+
+    /// <summary>The agent that runs, or null.</summary>
+    public SimAgent? Agent { get; private set; }
 
     /// <summary>The process, dead or alive, that a connection's end belongs to.</summary>
     public Life LifeOf(SimContext context) => _all.First(life => life.Context == context);
@@ -181,10 +185,16 @@ internal sealed class SimWorld
         {
             Platter.CutPower(_chance);
             Maildrop.CutPower();
+            EndAgent();
         }
         else
         {
             Platter.Kill();
+            if (_chance.Percent(30))
+            {
+                // It was master that was killed: mail ended at once, the agent finishes.
+                FinishAgent();
+            }
         }
 
         Leave(life, powerCut, TimeSpan.FromMilliseconds(_chance.Between(100, 60_000)));
@@ -194,6 +204,7 @@ internal sealed class SimWorld
     public void Ended(Life life, TimeSpan away)
     {
         Ledger.Crashed(life);
+        FinishAgent();
         LastEndWasPowerCut &= life.System is null;
         Platter.Kill();
         Leave(life, false, away);
@@ -213,12 +224,25 @@ internal sealed class SimWorld
             throw new SimulationException($"{life.Time.Timers} timers were left running");
         }
 
+        if (life.AgentConnections != 0)
+        {
+            throw new SimulationException($"{life.AgentConnections} connections to the agent were left open");
+        }
+
         if (life.Spool!.ArrivingBytes != 0)
         {
             throw new SimulationException($"{life.Spool.ArrivingBytes} bytes of arriving content are accounted for after the stop");
         }
 
         Ledger.Stopped(life);
+    }
+
+    /// <summary>The agent dies, and is started anew after a while.</summary>
+    public void KillAgent(TimeSpan away)
+    {
+        History.Note("world", "KILL of the agent");
+        EndAgent();
+        Network.After(away, StartAgent);
     }
 
     public void JumpClock(TimeSpan by)
@@ -248,8 +272,23 @@ internal sealed class SimWorld
         Network.After(away, Boot);
     }
 
+    private void StartAgent() => Agent ??= new SimAgent(this, ++_agents);
+
+    private void EndAgent()
+    {
+        Agent?.Kill();
+        Agent = null;
+    }
+
+    private void FinishAgent()
+    {
+        Agent?.Finish(TimeSpan.FromMilliseconds(_chance.Between(0, 3500)));
+        Agent = null;
+    }
+
     private void Boot()
     {
+        StartAgent();
         if (Serving is null)
         {
             Serving = new Life(this, ++_lives);

@@ -95,6 +95,10 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
                 world.Count(back ? "clock set back" : "clock jump");
                 world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % 1800) : TimeSpan.FromSeconds(item.Value % 200_000));
                 break;
+            case PlanKind.AgentKill:
+                world.Count("agent killed");
+                world.KillAgent(TimeSpan.FromMilliseconds(item.Value % 5000));
+                break;
             case PlanKind.BitRot:
                 Rot();
                 break;

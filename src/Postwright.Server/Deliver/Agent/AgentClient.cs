@@ -8,17 +8,22 @@ using Postwright.Server.Queue;
 namespace Postwright.Server.Deliver.Agent;
 
 /// <summary>
-/// Mail's side: a delivery is a request and an answer on one of a few kept connections, on a delivery thread. When the agent is
+/// Mail's side: a delivery is a request and an answer on one of a few kept connections. When the agent is
 /// gone (it is restarted by master) the recipients are deferred; a request that may have been begun is never sent twice. Before its
 /// answer the agent may ask for tables on servers (<see cref="With"/>).
 /// </summary>
-/// <param name="connect">Opens a connection: <c>() =&gt; FrameSocket.Connect(path)</c>.</param>
-/// <param name="workers">The threads; their number is the number of connections.</param>
+/// <param name="agent">Where the agent is.</param>
 /// <param name="log">For a lost agent.</param>
-public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers workers, MailLog log) : IDeliveryAgent, IDisposable
+public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAgent, IDisposable
 {
-    private readonly ConcurrentBag<FrameSocket> _idle = [];
+    private readonly ConcurrentBag<IAgentConnection> _idle = [];
     private volatile bool _disposed;
+
+    /// <summary>The client of an agent behind real sockets.</summary>
+    public AgentClient(Func<FrameSocket> connect, DeliveryWorkers workers, MailLog log)
+        : this(new AgentEndpoint(connect, workers), log)
+    {
+    }
 
     /// <summary>The same agent, which is told what tables on servers say. Without, it is told that they cannot be asked.</summary>
     public IDeliveryAgent With(ServedTables tables) => new Serving(this, tables);
@@ -31,7 +36,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
     {
         try
         {
-            return await workers.RunAsync(() => Deliver(request, question => lookup(question.Table, question.Key, cancellationToken)), cancellationToken);
+            return await agent.RunAsync(() => DeliverAsync(request, question => lookup(question.Table, question.Key, cancellationToken)), cancellationToken);
         }
         catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
         {
@@ -43,13 +48,13 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
     public void Dispose()
     {
         _disposed = true;
-        while (_idle.TryTake(out FrameSocket? connection))
+        while (_idle.TryTake(out IAgentConnection? connection))
         {
             connection.Dispose();
         }
     }
 
-    private IReadOnlyList<RecipientResult> Deliver(DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup)
+    private async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup)
     {
         try
         {
@@ -61,7 +66,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
                 return InProcessAgent.Deferred(request, "4.3.5", "mail system configuration error");
             }
 
-            return Complete(request, Exchange(frame, file, lookup));
+            return Complete(request, await ExchangeAsync(frame, file, lookup));
         }
         catch (Exception failure) when (failure is IOException or InvalidDataException)
         {
@@ -70,17 +75,17 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         }
     }
 
-    private byte[] Exchange(byte[] frame, SafeFileHandle? file, Func<(string Table, string Key), LookupResult> lookup)
+    private async ValueTask<byte[]> ExchangeAsync(byte[] frame, SafeFileHandle? file, Func<(string Table, string Key), LookupResult> lookup)
     {
-        FrameSocket connection = SendOn(frame, file);
+        IAgentConnection connection = await SendOnAsync(frame, file);
         bool kept = false;
         try
         {
-            byte[] answer = Receive(connection);
+            byte[] answer = await ReceiveAsync(connection);
             while (AgentFrames.Is(FrameKind.Question, answer))
             {
-                Say(connection, TableFrames.Answer(lookup(TableFrames.ReadQuestion(answer))));
-                answer = Receive(connection);
+                await SayAsync(connection, TableFrames.Answer(lookup(TableFrames.ReadQuestion(answer))));
+                answer = await ReceiveAsync(connection);
             }
 
             kept = !_disposed;
@@ -100,24 +105,15 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
         }
     }
 
-    private static byte[] Receive(FrameSocket connection)
-    {
-        byte[]? frame = connection.Receive(AgentFrames.AnswerLimit, out SafeFileHandle? unexpected);
-        if (unexpected is not null)
-        {
-            unexpected.Dispose();
-            throw new InvalidDataException("the agent sent a descriptor");
-        }
-
-        return frame ?? throw new IOException("the agent ended before its answer");
-    }
+    private static async ValueTask<byte[]> ReceiveAsync(IAgentConnection connection) =>
+        await connection.ReceiveAsync(AgentFrames.AnswerLimit) ?? throw new IOException("the agent ended before its answer");
 
     // An agent that did not wait for this has left its results, which are still to be read, and closed the connection.
-    private static void Say(FrameSocket connection, byte[] answer)
+    private static async ValueTask SayAsync(IAgentConnection connection, byte[] answer)
     {
         try
         {
-            connection.Send(answer);
+            await connection.SendAsync(answer, null);
         }
         catch (IOException)
         {
@@ -125,13 +121,13 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
     }
 
     // A kept connection may have died with an agent that was restarted; a request that could not be sent whole was not begun.
-    private FrameSocket SendOn(byte[] frame, SafeFileHandle? file)
+    private async ValueTask<IAgentConnection> SendOnAsync(byte[] frame, SafeFileHandle? file)
     {
-        while (_idle.TryTake(out FrameSocket? old))
+        while (_idle.TryTake(out IAgentConnection? old))
         {
             try
             {
-                old.Send(frame, file);
+                await old.SendAsync(frame, file);
                 return old;
             }
             catch (IOException)
@@ -140,7 +136,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
             }
         }
 
-        FrameSocket connection = connect();
+        IAgentConnection connection = agent.Connect();
         try
         {
             if (connection.PeerUser is not { } peer || (peer != 0 && peer != Identity.EffectiveUser))
@@ -148,7 +144,7 @@ public sealed class AgentClient(Func<FrameSocket> connect, DeliveryWorkers worke
                 throw new IOException("neither root nor this user is at the other end");
             }
 
-            connection.Send(frame, file);
+            await connection.SendAsync(frame, file);
             return connection;
         }
         catch
