@@ -104,8 +104,12 @@ public sealed class TableServer : IAsyncDisposable
     /// <summary>Stops listening and ends every connection.</summary>
     public async Task StopAsync()
     {
-        _listener?.Dispose();
-        _listener = null;
+        lock (_lock)
+        {
+            _listener?.Dispose();
+            _listener = null;
+        }
+
         if (EndPoint is UnixDomainSocketEndPoint)
         {
             File.Delete(EndPoint.ToString()!);
@@ -143,6 +147,13 @@ public sealed class TableServer : IAsyncDisposable
                 Socket client = await listener.AcceptAsync();
                 lock (_lock)
                 {
+                    if (listener != _listener)
+                    {
+                        // Taken just before the stop, which ends all it knows of.
+                        client.Dispose();
+                        break;
+                    }
+
                     _open.Add(client);
                     Connections++;
                     MostOpen = Math.Max(MostOpen, _open.Count);

@@ -99,7 +99,9 @@ public sealed class RealServer : IAsyncDisposable
 
     /// <summary>Stops the server and waits for its end.</summary>
     /// <param name="signal">The signal that asks it for a quick end.</param>
-    public async Task StopAsync(string signal = "TERM")
+    public Task StopAsync(string signal = "TERM") => StopAsync(signal, Limit);
+
+    private async Task StopAsync(string signal, TimeSpan patience)
     {
         if (_process is null)
         {
@@ -107,7 +109,7 @@ public sealed class RealServer : IAsyncDisposable
         }
 
         await SignalAsync(signal, [_process.Id]);
-        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(20));
+        using CancellationTokenSource limit = new(patience);
         try
         {
             await _process.WaitForExitAsync(limit.Token);
@@ -132,11 +134,19 @@ public sealed class RealServer : IAsyncDisposable
     {
         if (_process is not null)
         {
+            // It may wait for clients that never leave.
             await ResumeAsync();
-            await StopAsync();
+            await StopAsync("TERM", TimeSpan.FromSeconds(20));
         }
 
-        Directory.Delete(Folder, recursive: true);
+        try
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
+        catch (IOException)
+        {
+            // What was only just killed may still write: the temporary directory is the system's to clean.
+        }
     }
 
     private static (string File, IEnumerable<string> Arguments) As(string user, string program, IEnumerable<string> arguments) =>

@@ -159,7 +159,7 @@ public sealed class MysqlTableTests(MysqlServer mysql) : SqlTableTests, IClassFi
     public async Task Down_slow_and_back_it_is_an_error_for_as_long()
     {
         _ = Server;
-        string table = Rig.Configure("mysql", As("mail") + ByAddress + "retry_interval = 1\n", "{timeout=2s}");
+        string table = Rig.Configure("mysql", As("mail") + ByAddress + "retry_interval = 1\n");
         await ServerStates.RunAsync(Rig, mysql.Server, table, "joe", "local");
     }
 

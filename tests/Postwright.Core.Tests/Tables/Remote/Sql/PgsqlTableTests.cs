@@ -116,7 +116,7 @@ public sealed class PgsqlTableTests(PgsqlServer pgsql) : SqlTableTests, IClassFi
     public async Task Down_slow_and_back_it_is_an_error_for_as_long()
     {
         _ = Server;
-        string table = Rig.Configure("pgsql", As("mail") + ByAddress + "retry_interval = 1\n", "{timeout=2s}");
+        string table = Rig.Configure("pgsql", As("mail") + ByAddress + "retry_interval = 1\n");
         await ServerStates.RunAsync(Rig, pgsql.Server, table, "joe", "local", signal: "INT");
     }
 }

@@ -37,7 +37,7 @@ public sealed class SqliteTableTests : SqlTableTests, IAsyncLifetime
         await writer.StandardInput.WriteLineAsync("COMMIT;");
         writer.StandardInput.Close();
         await writer.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.Equal("local", await Rig.AskAsync(quick, "joe"));
+        Assert.Equal("local", await Rig.AskAsync(table, "joe"));
 
         File.Move(Database, Database + ".away");
         Assert.Equal("!", await Rig.AskAsync(table, "joe"));
