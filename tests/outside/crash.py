@@ -101,7 +101,7 @@ def main():
         load.over.set()
         server.end()
 
-    verdict = judge(load.messages, arrivals(server.inbox), disturbances, UNDER_WAY)
+    verdict = judge(load.messages, arrivals(server.inbox), disturbances, UNDER_WAY, server.pace)
     temporary = all(text[:1] == "4" for text in load.refusals)
     for one, count, bound in verdict.per_disturbance:
         print(f"{one.kind:26} {count:4} repeated, at most {bound}")

@@ -25,8 +25,9 @@ sbin, work, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 seed = int(os.environ.get("POSTWRIGHT_SEED", random.randrange(1 << 30)))
 chance = random.Random(seed)
 INLINE = 128 << 10
-LONGEST_CELL = 15
-SLOWEST_RETURN = 30
+# Far more than it takes until a call has failed, and until service is back, on a machine that has other work.
+LONGEST_CELL = 120
+SLOWEST_RETURN = 60
 SETTINGS = """spool_segment_size = 1048576
 queue_minfree = 0
 """
@@ -126,6 +127,7 @@ def run_cell(server, load, number, cell):
     before = server.running()
     with load.lock:
         refused = sum(load.refusals.values())
+    attaching = time.time()
     strace = attach(before[who], calls, error, when, trace)
     begin = time.time()
     while (time.time() - begin < seconds or injected(trace) == 0) and time.time() - begin < LONGEST_CELL:
@@ -134,7 +136,7 @@ def run_cell(server, load, number, cell):
     if "killed" in cell:
         send(before[who], signal.SIGKILL)
         # No result since the fault began may have come to the disk.
-        disturbance = Disturbance(time.time(), "killed under a fault", time.time() - begin)
+        disturbance = Disturbance(time.time(), "killed under a fault", time.time() - attaching)
     end = time.time()
     strace.send_signal(signal.SIGINT)
     try:
@@ -185,7 +187,7 @@ def main():
     finally:
         load.over.set()
         server.end()
-    verdict = judge(load.messages, arrivals(server.inbox), disturbances, 2 * 20, failed_syncs=True)
+    verdict = judge(load.messages, arrivals(server.inbox), disturbances, 2 * 20, server.pace, failed_syncs=True)
     failures += [f"not a temporary error: {text}" for text in load.refusals if text[:1] != "4"]
     failures += ["a panic in the log"] if "panic:" in server.log() else []
     failures += [f"{waiting} still queued"] if waiting != 0 else []

@@ -27,7 +27,9 @@ chance = random.Random(seed)
 # At MAIL FROM, and at the end of what was begun before.
 FULL = {"452 4.3.1 Insufficient system storage", "452 4.3.1 Error: insufficient system storage"}
 # From room on the disk to the first 250: the free space is looked at every second, and a segment may have to be made.
-SOON = 10
+SOON = 30
+# Far more than anything takes on a machine that has other work.
+LIMIT = 180
 # In the log, and in files of their own.
 SIZES = (900, 60_000, 60_000, 300_000)
 SETTINGS = """spool_segment_size = 4194304
@@ -108,7 +110,7 @@ def full_queue(server, disk, failures, facts, disturbances):
     server.set(defer_transports="virtual")
     server.start()
     load = Load(server.port, 8, chance, sizes=SIZES, pause=0.05).start()
-    until(lambda: refusals(load) >= 20, 60, "the queue fills the disk", failures)
+    until(lambda: refusals(load) >= 20, LIMIT, "the queue fills the disk", failures)
     facts["taken until full"] = load.accepted
     if not load.refusals or set(load.refusals) - FULL:
         failures.append(f"on a full disk: {load.refusals}")
@@ -116,17 +118,17 @@ def full_queue(server, disk, failures, facts, disturbances):
     server.set(defer_transports="")
     server.run("postfix", "reload")
     server.run("postqueue", "-f")
-    facts["taken again, deliveries having made room, seconds"] = round(load.until_accepted(60) or -1, 1)
-    load.until_accepted(60)
+    facts["taken again, deliveries having made room, seconds"] = round(load.until_accepted(LIMIT) or -1, 1)
+    load.until_accepted(LIMIT)
 
     # Filled by somebody else, who takes every byte that comes free, while mail waits and more comes.
-    until(lambda: server.queued() == 0, 60, "the queue is empty again", failures)
+    until(lambda: server.queued() == 0, LIMIT, "the queue is empty again", failures)
     server.set(defer_transports="virtual")
     server.run("postfix", "reload")
     before, taken = refusals(load), load.accepted
-    until(lambda: load.accepted >= taken + 100, 60, "a hundred wait", failures)
+    until(lambda: load.accepted >= taken + 100, LIMIT, "a hundred wait", failures)
     disk.fill_on()
-    until(lambda: refusals(load) >= before + 20, 60, "refusals on a disk that somebody else filled", failures)
+    until(lambda: refusals(load) >= before + 20, LIMIT, "refusals on a disk that somebody else filled", failures)
     facts["waiting on the full disk"] = server.queued()
     mail = server.running()["mail"]
     began = time.time()
@@ -136,20 +138,20 @@ def full_queue(server, disk, failures, facts, disturbances):
     disturbances.append(Disturbance(time.time(), "kill on the full disk", time.time() - began))
     server.running()
     answered = refusals(load) + load.accepted
-    until(lambda: refusals(load) + load.accepted > answered + 20, 60, "answers after the kill", failures)
+    until(lambda: refusals(load) + load.accepted > answered + 20, LIMIT, "answers after the kill", failures)
     taken = load.accepted
     server.set(defer_transports="")
     server.run("postfix", "reload")
     server.run("postqueue", "-f")
-    facts["delivered on the full disk, seconds"] = until(lambda: server.queued() == 0, 60, "deliveries go on although the disk is full", failures)
+    facts["delivered on the full disk, seconds"] = until(lambda: server.queued() == 0, LIMIT, "deliveries go on although the disk is full", failures)
     facts["taken on the full disk"] = load.accepted - taken
     disk.clear()
-    back = load.until_accepted(60)
+    back = load.until_accepted(LIMIT)
     facts["taken again, the file being gone, seconds"] = round(back or -1, 1)
     if back is None or back > SOON:
         failures.append(f"mail is taken after {back} s")
     load.stop()
-    until(lambda: server.queued() == 0, 60, "the queue is empty in the end", failures)
+    until(lambda: server.queued() == 0, LIMIT, "the queue is empty in the end", failures)
     if set(load.refusals) - FULL:
         failures.append(f"in all: {load.refusals}")
     return load
@@ -159,12 +161,12 @@ def full_mailboxes(server, disk, failures, facts):
     load = Load(server.port, 4, chance, sizes=SIZES, pause=0.02)
     disk.fill()
     load.start()
-    until(lambda: load.accepted >= 100, 60, "mail is taken whatever the mailboxes", failures)
+    until(lambda: load.accepted >= 100, LIMIT, "mail is taken whatever the mailboxes", failures)
     load.stop()
-    until(lambda: server.log().count("No space left on device") >= 20, 60, "deliveries find no room", failures)
+    until(lambda: server.log().count("No space left on device") >= 20, LIMIT, "deliveries find no room", failures)
     facts["waiting for the mailbox disk"] = server.queued()
     disk.clear()
-    facts["delivered once there is room, seconds"] = until(lambda: server.queued() == 0, 60, "the queue is empty", failures)
+    facts["delivered once there is room, seconds"] = until(lambda: server.queued() == 0, LIMIT, "the queue is empty", failures)
     if load.refusals:
         failures.append(f"refused for the mailboxes' sake: {load.refusals}")
     return load
@@ -177,12 +179,12 @@ def main():
     try:
         disks.append(Disk("queue", 64, f"{work}/queue"))
         load = full_queue(server, disks[0], failures, facts, disturbances)
-        first = judge(load.messages, arrivals(server.inbox), disturbances, 2 * 20)
+        first = judge(load.messages, arrivals(server.inbox), disturbances, 2 * 20, server.pace)
         os.rename(f"{work}/mail/inbox", f"{work}/first")
         disks.append(Disk("mail", 128, f"{work}/mail"))
         os.chown(f"{work}/mail", 65534, 65534)
         load = full_mailboxes(server, disks[1], failures, facts)
-        second = judge(load.messages, arrivals(server.inbox), [], 0)
+        second = judge(load.messages, arrivals(server.inbox), [], 0, server.pace)
         left = os.listdir(f"{work}/mail/inbox/tmp")
         failures += [f"left in tmp: {left}"] if left else []
     except NotHere as reason:

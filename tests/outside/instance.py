@@ -3,8 +3,11 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
+
+from pace import Pace
 
 ROWS = ("pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
         "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce",
@@ -46,18 +49,18 @@ service_throttle_time = 1s
 class Instance:
     def __init__(self, sbin, work, settings="", rows=(), chance=random):
         self.sbin, self.work = sbin, work
-        # Below the range from which the kernel gives ports to others between two runs of the server.
-        self.port = chance.randrange(32_100, 32_700)
+        self.port = free_port(chance)
         self.inbox = f"{work}/mail/inbox/new"
         for folder in ("etc", "mail", "queue"):
             os.makedirs(f"{work}/{folder}")
         shutil.chown(f"{work}/mail", 65534, 65534)
+        self.pace = Pace(work)
         with open(f"{work}/etc/main.cf", "w") as main:
             main.write(SETTINGS.format(work=work) + settings)
         with open(f"{work}/etc/master.cf", "w") as master:
             master.write("\n".join((f"127.0.0.1:{self.port} inet n - n - - smtpd", *ROWS, *rows)) + "\n")
 
-    def run(self, command, *arguments, text="", limit=60):
+    def run(self, command, *arguments, text="", limit=120):
         option = "-C" if command in ("sendmail", "newaliases") else "-c"
         return subprocess.run([f"{self.sbin}/{command}", option, f"{self.work}/etc", *arguments], input=text,
                               capture_output=True, text=True, timeout=limit)
@@ -144,6 +147,27 @@ class Instance:
 
     def set(self, **settings):
         self.run("postconf", *(f"{name}={value}" for name, value in settings.items()))
+
+
+# What says that a port is taken, until this process ends.
+claims = []
+
+
+def free_port(chance):
+    """Below the range from which the kernel gives ports to others between two runs of the server, and handed out once among
+    all tests of the machine, those in C# with it: a socket in the abstract name space says that it is taken."""
+    for port in chance.sample(range(12_000, 32_000), 1000):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0postwright-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claims.append(claim)
+        return port
+    raise RuntimeError("there is no free port")
 
 
 def parent_of(pid):

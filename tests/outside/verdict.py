@@ -12,9 +12,10 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-# How long a result may take to the disk on a busy machine: the delivery's own sync, the queue manager's turn, five
-# milliseconds of company, the commit under way and its own. Typical is a tenth of it.
+# How long a result may take to the disk: the delivery's own sync, the queue manager's turn, five milliseconds of company, the
+# commit under way and its own. Typical is a tenth of it. Where one turn of the machine takes longer, so many of them count.
 RESULT_WINDOW = 0.25
+RESULT_TURNS = 4
 # For the bound on a disturbance's number: effects so shortly before it may all have been without a result.
 COUNT_WINDOW = 0.1
 # An agent whose mail process is gone finishes the deliveries it has begun.
@@ -29,6 +30,11 @@ class Disturbance:
     stood: float = 0.0
     # An end in order repeats nothing.
     orderly: bool = False
+    # The slowest turn of the machine (see Pace) around it.
+    slowest: float = 0.0
+
+    def window(self, seconds):
+        return max(seconds, RESULT_TURNS * self.slowest)
 
 
 @dataclass
@@ -46,8 +52,10 @@ class Verdict:
         return not (self.lost or self.broken or self.unexplained or self.over_bound)
 
 
-def judge(messages, copies, disturbances, limit, failed_syncs=False):
+def judge(messages, copies, disturbances, limit, pace, failed_syncs=False):
     """limit: deliveries that may be under way at once."""
+    for one in disturbances:
+        one.slowest = pace.slowest(one.time - one.stood - FINISH_WINDOW, one.time + FINISH_WINDOW)
     verdict = Verdict([], [], [], [], Counter(), [], [])
     by_name = defaultdict(lambda: defaultdict(list))
     for copy in copies:
@@ -70,7 +78,7 @@ def judge(messages, copies, disturbances, limit, failed_syncs=False):
     verdict.unexplained += [f"{name} to {recipient}: nobody sent it" for name, recipient in by_name]
     for one, count in zip(disturbances, repeated):
         # What was under way, and what had its effect within the window before: more cannot have been without a result.
-        recent = bisect_right(times, one.time) - bisect_left(times, one.time - one.stood - COUNT_WINDOW)
+        recent = bisect_right(times, one.time) - bisect_left(times, one.time - one.stood - one.window(COUNT_WINDOW))
         bound = 0 if one.orderly else limit + recent
         verdict.per_disturbance.append((one, count, bound))
         if count > bound:
@@ -95,7 +103,7 @@ def _repeated(verdict, what, before, after, disturbances, repeated):
     best = None
     for i, one in enumerate(disturbances):
         age = one.time - before
-        if -FINISH_WINDOW <= age <= RESULT_WINDOW + one.stood and after >= one.time:
+        if -one.window(FINISH_WINDOW) <= age <= one.window(RESULT_WINDOW) + one.stood and after >= one.time:
             if best is None or abs(age) < abs(best[1]):
                 best = (i, age)
     if best is None:
