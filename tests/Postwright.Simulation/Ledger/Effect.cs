@@ -25,7 +25,7 @@ internal sealed class Effect(Copy copy, string address, string where, Life life)
     /// <summary>The result is on disk: after this nothing excuses a second delivery.</summary>
     public bool IsSettled { get; set; }
 
-    /// <summary>The process died before the result was on disk.</summary>
+    /// <summary>Mail died before the result was on disk, or the agent before it had said it.</summary>
     public bool IsForgotten { get; set; }
 
     /// <summary>A later delivery to the same recipient found its reason in this one.</summary>

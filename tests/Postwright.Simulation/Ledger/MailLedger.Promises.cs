@@ -43,7 +43,7 @@ internal sealed partial class MailLedger
                 Fail($"a change of {copy} was not written down by the stop");
             }
 
-            if (!copy.HasLeft && copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled) is { } effect)
+            if (!copy.HasLeft && copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled && !effect.IsForgotten) is { } effect)
             {
                 Fail($"{copy} was delivered to {effect.Address}, and the stop did not write that down");
             }
