@@ -63,6 +63,12 @@ public sealed class DeliveryRequest
 
     /// <summary>When the agent was given the request (the second of delays=).</summary>
     public required DateTimeOffset Started { get; init; }
+
+    /// <summary>
+    /// Told at once of recipients that are sent or bounced while others of this request take longer, so that what is done is
+    /// logged and on record; the results tell of them again. Null when nobody wants to know.
+    /// </summary>
+    public Action<IReadOnlyList<RecipientResult>>? Decided { get; init; }
 }
 
 /// <summary>One recipient's result, with all that the log line and a notice need.</summary>

@@ -248,7 +248,7 @@ public sealed partial class QueueManager
             }
             else
             {
-                request = Request(delivery, content, _time.GetUtcNow());
+                request = delivery.Recipients.Length == 1 ? Request(delivery, content, _time.GetUtcNow()) : RequestOfMany(delivery, content);
                 delivery.Results = await service.Agent.DeliverAsync(request, _stop);
             }
         }
@@ -271,14 +271,44 @@ public sealed partial class QueueManager
         delivery.Results = Complete(delivery);
         if (request is not null)
         {
-            // What the stop itself put off is no news: it is tried again after the next start.
-            _deliveryLog.Write(service.Log, request, IsStopping ? [.. delivery.Results.Where(IsDecided)] : delivery.Results);
+            _deliveryLog.Write(service.Log, request, News(delivery));
         }
 
         Post(delivery);
     }
 
-    private static bool IsDecided(RecipientResult result) => result.Status != DeliveryStatus.Deferred;
+    /// <summary>What is not logged yet. What the stop itself put off is no news: it is tried again after the next start.</summary>
+    private IReadOnlyList<RecipientResult> News(Delivery delivery)
+    {
+        bool isStopping = IsStopping;
+        return delivery.Early is null && !isStopping
+            ? delivery.Results
+            : [.. delivery.Results.Where(result => delivery.Early?.Contains(result.Index) != true && (!isStopping || result.Status != DeliveryStatus.Deferred))];
+    }
+
+    private DeliveryRequest RequestOfMany(Delivery delivery, MessageContent content)
+    {
+        DeliveryRequest request = null!;
+        request = Request(delivery, content, _time.GetUtcNow(), results => TakeEarly(delivery, request, results));
+        return request;
+    }
+
+    /// <summary>Some recipients are done, others of the same delivery may take long: a crash meanwhile must not repeat the former.</summary>
+    private void TakeEarly(Delivery delivery, DeliveryRequest request, IReadOnlyList<RecipientResult> results)
+    {
+        (delivery.Early ??= []).UnionWith(results.Select(static result => result.Index));
+        _deliveryLog.Write(delivery.Service.Log, request, results);
+        Post(() =>
+        {
+            ActiveMessage message = delivery.Message;
+            foreach (RecipientResult result in results)
+            {
+                Account(message, delivery.Recipients.First(recipient => recipient.Index == result.Index), result, delivery.Peer.Job.Transport);
+            }
+
+            RoundMayEnd(message);
+        });
+    }
 
     private static RecipientResult[] AllDeferred(Delivery delivery, string dsn, string reason) =>
         [.. delivery.Recipients.Select(recipient => new RecipientResult(recipient.Index, DeliveryStatus.Deferred, dsn, reason, "none"))];
@@ -309,14 +339,16 @@ public sealed partial class QueueManager
             ?? new RecipientResult(recipient.Index, DeliveryStatus.Deferred, "4.3.0", "unknown mail transport error", "none"))];
     }
 
-    private static DeliveryRequest Request(Delivery delivery, MessageContent content, DateTimeOffset started) => new()
-    {
-        Envelope = delivery.Message.Envelope,
-        Content = content,
-        Transport = delivery.Peer.Job.Transport.Name,
-        NextHop = delivery.Peer.Destination.NextHop,
-        Recipients = delivery.Recipients,
-        Activated = delivery.Message.Activated,
-        Started = started,
-    };
+    private static DeliveryRequest Request(
+        Delivery delivery, MessageContent content, DateTimeOffset started, Action<IReadOnlyList<RecipientResult>>? decided = null) => new()
+        {
+            Envelope = delivery.Message.Envelope,
+            Content = content,
+            Transport = delivery.Peer.Job.Transport.Name,
+            NextHop = delivery.Peer.Destination.NextHop,
+            Recipients = delivery.Recipients,
+            Activated = delivery.Message.Activated,
+            Started = started,
+            Decided = decided,
+        };
 }

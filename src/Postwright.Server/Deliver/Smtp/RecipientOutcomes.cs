@@ -28,8 +28,16 @@ internal sealed class RecipientOutcomes(DeliveryRequest request)
         }
     }
 
-    /// <summary>Takes the settled ones out of <see cref="Open"/>.</summary>
-    public void Sweep() => Open.RemoveAll(position => _decided[position]);
+    /// <summary>Takes the settled ones out of <see cref="Open"/>; while others stay there, whoever asked is told of them.</summary>
+    public void Sweep()
+    {
+        RecipientResult[] settled = [.. Open.Where(position => _decided[position]).Select(position => _results[position]!)];
+        Open.RemoveAll(position => _decided[position]);
+        if (settled.Length > 0 && Open.Count > 0)
+        {
+            request.Decided?.Invoke(settled);
+        }
+    }
 
     /// <summary>The index in the envelope of a position in the request.</summary>
     public int IndexOf(int position) => request.Recipients[position].Index;

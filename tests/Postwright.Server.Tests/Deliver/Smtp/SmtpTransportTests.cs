@@ -143,6 +143,38 @@ public sealed class SmtpTransportTests
     }
 
     [Fact]
+    public async Task Whom_the_first_exchanger_took_is_told_of_before_the_next_one_answers()
+    {
+        await using ScriptedServer first = new(IPAddress.Parse("127.0.0.1"), FreePort.Next(), """
+            220 one ESMTP
+            ?EHLO
+            250 one
+            ?MAIL
+            250 ok
+            ?RCPT
+            250 ok
+            ?RCPT
+            450 4.2.0 not now
+            ?DATA
+            354 go
+            ?.
+            250 taken
+            ~
+            """);
+        await using ScriptedServer second = new(IPAddress.Parse("127.0.0.2"), first.Port, ScriptedServer.OneMessage);
+        _dns.Mx("example.net", 10, "one.example").Mx("example.net", 20, "two.example").Host("one.example", "127.0.0.1").Host("two.example", "127.0.0.2");
+        List<string> told = [];
+        await using SmtpTransport transport = NewTransport();
+
+        IReadOnlyList<RecipientResult> results = await DeliverAsync(
+            transport, $"example.net:{first.Port}", "x\r\n", recipients: 2, early => told.AddRange(early.Select(result => $"{result.Index} {result.Status} {second.Sessions}")));
+
+        Assert.Equal(["0 Sent 0"], told);
+        Assert.Equal([DeliveryStatus.Sent, DeliveryStatus.Sent], results.Select(static result => result.Status));
+        Assert.Equal(1, second.Sessions);
+    }
+
+    [Fact]
     public async Task A_refused_connection_is_logged_and_deferred_in_Postfixs_words()
     {
         int port = FreePort.Next();
@@ -235,7 +267,8 @@ public sealed class SmtpTransportTests
         return await DeliverAsync(transport, nextHop, content, recipients);
     }
 
-    private static async Task<IReadOnlyList<RecipientResult>> DeliverAsync(SmtpTransport transport, string nextHop, string content, int recipients)
+    private static async Task<IReadOnlyList<RecipientResult>> DeliverAsync(
+        SmtpTransport transport, string nextHop, string content, int recipients, Action<IReadOnlyList<RecipientResult>>? decided = null)
     {
         EnvelopeRecipient[] rows = [.. Enumerable.Range(0, recipients).Select(i => new EnvelopeRecipient($"to{i}@example.net", $"to{i}@example.net"))];
         byte[] bytes = Encoding.Latin1.GetBytes(content);
@@ -249,6 +282,7 @@ public sealed class SmtpTransportTests
             Recipients = [.. rows.Select((row, i) => new DeliveryRecipient(i, row, row.Address))],
             Activated = DateTimeOffset.UnixEpoch,
             Started = DateTimeOffset.UnixEpoch,
+            Decided = decided,
         }, limit.Token);
     }
 

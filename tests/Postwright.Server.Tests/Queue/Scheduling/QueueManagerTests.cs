@@ -44,6 +44,28 @@ public sealed class QueueManagerTests
     }
 
     [Fact]
+    public async Task A_recipient_that_is_done_is_logged_and_on_record_while_others_of_its_delivery_take_longer()
+    {
+        await using QueueRig rig = new();
+        HalfDone smtp = new();
+        rig.Immediate("smtp", smtp);
+        rig.Start();
+
+        string id = rig.Send("a@test", "b@one.test", "c@one.test", "d@one.test");
+
+        await rig.Eventually(() => rig.Store.Changes.OfType<RecipientsDone>().Any());
+        Assert.Equal([0], rig.Store.Changes.OfType<RecipientsDone>().Single().Recipients);
+        Assert.Equal(["b@one.test sent", "c@one.test bounced"], Lines());
+        smtp.GoOn.SetResult();
+        await rig.Logged($"{id}: removed");
+        Assert.Equal(["b@one.test sent", "c@one.test bounced", "d@one.test sent"], Lines());
+        Assert.Single(rig.Log.All, line => line.Contains($"{id}: sender non-delivery notification"));
+
+        string[] Lines() => [.. rig.Log.All.Where(line => line.Contains($"{id}: to=<")).Select(static line =>
+            line[(line.IndexOf('<') + 1)..line.IndexOf('>')] + " " + line[(line.IndexOf("status=", StringComparison.Ordinal) + 7)..line.IndexOf(" (", StringComparison.Ordinal)])];
+    }
+
+    [Fact]
     public async Task A_deferred_message_is_tried_again_after_the_backoff()
     {
         await using QueueRig rig = new();
@@ -93,6 +115,25 @@ public sealed class QueueManagerTests
             public void Dispose() => timer.Dispose();
 
             public ValueTask DisposeAsync() => timer.DisposeAsync();
+        }
+    }
+
+    /// <summary>Takes the first, refuses the second, and takes its time for the third.</summary>
+    private sealed class HalfDone : IDeliveryAgent
+    {
+        public TaskCompletionSource GoOn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken)
+        {
+            RecipientResult[] results =
+            [
+                new(0, DeliveryStatus.Sent, "2.0.0", "ok", "mx.test[192.0.2.1]:25"),
+                new(1, DeliveryStatus.Bounced, "5.1.1", "unknown", "mx.test[192.0.2.1]:25"),
+                new(2, DeliveryStatus.Sent, "2.0.0", "ok", "mx.test[192.0.2.2]:25"),
+            ];
+            request.Decided!(results[..2]);
+            await GoOn.Task.WaitAsync(cancellationToken);
+            return results;
         }
     }
 }
