@@ -36,19 +36,7 @@ internal sealed class CombinedTable : ILookupTable, IOpenCheck, IDisposable
             return opener.Unavailable(name, $"bad syntax: \"{name}\"; need \"{kind}:{{type:name...}}\"");
         }
 
-        var parts = new List<ILookupTable>();
-        foreach (string item in BraceList.Split(inside))
-        {
-            ILookupTable part = opener.Open(item);
-            if ((part as IOpenCheck)?.CheckOpen() is { } reason && part is UnavailableTable)
-            {
-                return opener.Unavailable(name, reason);
-            }
-
-            parts.Add(part);
-        }
-
-        return new CombinedTable(name, [.. parts], union);
+        return new CombinedTable(name, [.. BraceList.Split(inside).Select(opener.Open)], union);
     }
 
     public async ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)

@@ -32,9 +32,9 @@ public sealed class MapList
     /// <param name="registry">Owner of the tables.</param>
     /// <param name="tables">The parameter's value.</param>
     /// <param name="title">The parameter's name, for log lines; the value itself when left out.</param>
-    /// <param name="allowSubstitution">False for alias_maps and the like: see <see cref="TableRegistry.Open(string, bool)"/>.</param>
-    public static MapList Open(TableRegistry registry, string tables, string? title = null, bool allowSubstitution = true) =>
-        new(title ?? tables, [.. BraceList.Split(tables).Select(name => registry.Open(name, allowSubstitution))], registry.Log);
+    /// <param name="security">What depends on the results.</param>
+    public static MapList Open(TableRegistry registry, string tables, string? title = null, TableSecurity security = TableSecurity.None) =>
+        new(title ?? tables, [.. BraceList.Split(tables).Select(name => registry.Open(name, security))], registry.Log);
 
     /// <summary>Puts <paramref name="key"/> to the tables in order.</summary>
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken = default) =>

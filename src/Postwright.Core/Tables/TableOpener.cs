@@ -37,7 +37,7 @@ internal enum TableUse
 
 /// <summary>Makes tables from <c>type:name</c>.</summary>
 internal sealed class TableOpener(
-    MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, int lineLengthLimit, bool allowsSubstitution = true, RemoteTables? remote = null)
+    MailLog log, TimeProvider time, IHost? host, IChance chance, TableUse use, int lineLengthLimit, TableSecurity security = TableSecurity.None, RemoteTables? remote = null)
 {
     private static readonly SortedDictionary<string, Func<TableOpener, string, string, ILookupTable>> Types = new(StringComparer.Ordinal)
     {
@@ -81,8 +81,8 @@ internal sealed class TableOpener(
 
     public TableUse Use => use;
 
-    /// <summary>False where a result must not contain what a sender chose: $1 in regexp and pcre tables is refused.</summary>
-    public bool AllowsSubstitution => allowsSubstitution;
+    /// <summary>What depends on the results.</summary>
+    public TableSecurity Security => security;
 
     /// <summary>line_length_limit in bytes.</summary>
     public int LineLengthLimit => lineLengthLimit;

@@ -14,10 +14,9 @@ namespace Postwright.Core.Tables;
 /// <summary>The open tables of one configuration.</summary>
 public sealed class TableRegistry : IDisposable
 {
-    private readonly Dictionary<(string Name, bool Substitutes), ILookupTable> _tables = [];
+    private readonly Dictionary<(string Name, TableSecurity Security), ILookupTable> _tables = [];
     private readonly Lock _lock = new();
-    private readonly TableOpener _opener;
-    private readonly TableOpener _strictOpener;
+    private readonly TableOpener[] _openers;
     private readonly RemoteTables? _remote;
     private int _holders;
     private bool _retired;
@@ -39,8 +38,7 @@ public sealed class TableRegistry : IDisposable
         Log = log;
         _remote = remote;
         chance ??= new SystemChance();
-        _opener = new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, allowsSubstitution: true, remote);
-        _strictOpener = new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, allowsSubstitution: false, remote);
+        _openers = [.. Enum.GetValues<TableSecurity>().Select(security => new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, security, remote))];
     }
 
     /// <summary>Where tables warn.</summary>
@@ -50,28 +48,27 @@ public sealed class TableRegistry : IDisposable
     public static IReadOnlyList<string> SupportedTypes => TableOpener.SupportedTypes;
 
     /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
-    public ILookupTable Open(string name) => Open(name, allowSubstitution: true);
+    public ILookupTable Open(string name) => Open(name, TableSecurity.None);
 
     /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
     /// <param name="name">As configured.</param>
-    /// <param name="allowSubstitution">
-    /// False for tables whose results are commands, files, users or identities (alias_maps, virtual_uid_maps, ...): rules of
-    /// regexp and pcre tables that put a part of the key into the result are refused, since the key is the sender's choice.
-    /// </param>
-    public ILookupTable Open(string name, bool allowSubstitution)
+    /// <param name="security">What depends on its results.</param>
+    public ILookupTable Open(string name, TableSecurity security)
     {
+        // A table for which it makes no difference is shared with those who do not ask for it.
+        security = RemoteTypes.CanBeRefused(name) ? security : TableSecurity.None;
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (!_tables.TryGetValue((name, allowSubstitution), out ILookupTable? table))
+            if (!_tables.TryGetValue((name, security), out ILookupTable? table))
             {
-                table = (allowSubstitution ? _opener : _strictOpener).Open(name);
+                table = _openers[(int)security].Open(name);
                 if ((table as IOpenCheck)?.CheckOpen() is { } reason)
                 {
                     Log.Error(reason);
                 }
 
-                _tables.Add((name, allowSubstitution), table);
+                _tables.Add((name, security), table);
             }
 
             return table;

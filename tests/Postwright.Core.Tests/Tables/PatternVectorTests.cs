@@ -71,7 +71,7 @@ public sealed class PatternVectorTests
     public async Task Rules_that_put_the_key_into_a_result_are_refused_where_that_is_unsafe()
     {
         using var bench = new TableBench();
-        ILookupTable table = bench.Registry.Open("regexp:{{/(.*)x/ |$1}, {/(.*)/ safe}}", allowSubstitution: false);
+        ILookupTable table = bench.Registry.Open("regexp:{{/(.*)x/ |$1}, {/(.*)/ safe}}", TableSecurity.Identities);
         Assert.Equal("safe", (await table.LookupAsync("rm x", CancellationToken.None)).Value);
         Assert.EndsWith("regular expression substitution is not allowed: skipping this rule", Assert.Single(bench.LogLines), StringComparison.Ordinal);
     }

@@ -12,7 +12,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
 {
     private readonly IPatternEngine _engine;
     private readonly TableOpener _opener;
-    private readonly bool _substitutes;
+    private readonly TableSecurity _security;
     private readonly MailLog _log;
 
     private PatternTable(string name, string path, IPatternEngine engine, TableOpener opener)
@@ -20,9 +20,11 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
     {
         _engine = engine;
         _opener = opener;
-        _substitutes = opener.AllowsSubstitution;
+        _security = opener.Security;
         _log = opener.Log;
     }
+
+    private const string NoSubstitution = "regular expression substitution is not allowed";
 
     /// <summary>So many rules are chosen from by an index.</summary>
     private const int LargeTable = 32;
@@ -36,6 +38,9 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
     internal sealed record Rule(int Line, IPattern Pattern, bool Match, IPattern? Exclusion, bool ExclusionMatch, Replacement? Result)
     {
         public int BehindBlock { get; set; }
+
+        /// <summary>Why a lookup that it applies to fails; null where it has a result.</summary>
+        public string? Refusal { get; init; }
 
         /// <summary>What every text that it applies to must contain; empty when nothing is known.</summary>
         public byte[] Literal { get; init; } = [];
@@ -127,6 +132,11 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             if (outcome == PatternOutcome.Match && rule.Exclusion is not null)
             {
                 outcome = Apply(rule.Exclusion, rule.ExclusionMatch, subject, unused, out error);
+            }
+
+            if (outcome == PatternOutcome.Match && rule.Refusal is not null)
+            {
+                (outcome, error) = (PatternOutcome.Failed, rule.Refusal);
             }
 
             if (outcome == PatternOutcome.Failed)
@@ -230,10 +240,10 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             return null;
         }
 
-        if (result is { HighestGroup: > 0 } && !_substitutes)
+        if (result is { HighestGroup: > 0 } && _security is TableSecurity.Aliases or TableSecurity.Identities)
         {
-            warn($"{where}regular expression substitution is not allowed: skipping this rule");
-            return null;
+            warn($"{where}{NoSubstitution}: skipping this rule");
+            return _security == TableSecurity.Aliases ? result : null;
         }
 
         return result;
@@ -264,6 +274,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         bool isPlain = first.Match && result is not null && _engine.HasPlainText(first.Options);
         return new Rule(line, pattern, first.Match, exclusion, second?.Match ?? true, result)
         {
+            Refusal = result is { HighestGroup: > 0 } && _security == TableSecurity.Aliases ? NoSubstitution : null,
             Literal = isPlain ? RequiredLiteral.Of(first.Pattern) : [],
         };
     }

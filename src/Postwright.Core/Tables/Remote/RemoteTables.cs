@@ -25,9 +25,6 @@ public sealed class RemoteTables : IDisposable
         ["tcp"] = TcpTable.Open,
     };
 
-    /// <summary>Types without any proof of who answers: Postfix refuses them for commands, files and identities.</summary>
-    private static readonly string[] Unauthenticated = ["http", "memcache", "redis", "socketmap", "tcp"];
-
     private readonly MailConfiguration _configuration;
     private readonly Func<string, string, LookupResult>? _ask;
     private TableRegistry? _lists;
@@ -56,9 +53,9 @@ public sealed class RemoteTables : IDisposable
 
     private ILookupTable OpenTable(TableOpener opener, string name, string type, string rest)
     {
-        if (!opener.AllowsSubstitution && Unauthenticated.Contains(type))
+        if (RemoteTypes.Refusal(type, name, opener.Security) is { } refusal)
         {
-            return opener.Unavailable(name, $"{name} map is not allowed for security-sensitive data");
+            return opener.Unavailable(name, refusal);
         }
 
         if (!RemoteOptions.TryParse(rest, out string plain, out RemoteOptions options, out string? error))
@@ -68,7 +65,7 @@ public sealed class RemoteTables : IDisposable
 
         if (_ask is not null && RemoteTypes.IsOnServer(type))
         {
-            return new ServedTable(name, type, _ask, opener.Log);
+            return new ServedTable(name, _ask, opener.Log);
         }
 
         var source = new RemoteTableSource

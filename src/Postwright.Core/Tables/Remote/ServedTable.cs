@@ -7,14 +7,13 @@ namespace Postwright.Core.Tables.Remote;
 /// says is trusted no more than what the server says.
 /// </summary>
 /// <param name="name">As configured, with the type and the options.</param>
-/// <param name="type">The type: <c>ldap</c>.</param>
 /// <param name="ask">Puts a name and a key to the other process, and waits; whatever goes wrong is a temporary error, logged there.</param>
 /// <param name="log">Where odd keys are told of.</param>
-internal sealed class ServedTable(string name, string type, Func<string, string, LookupResult> ask, MailLog log) : ILookupTable
+internal sealed class ServedTable(string name, Func<string, string, LookupResult> ask, MailLog log) : ILookupTable
 {
     public string Name { get; } = name;
 
-    public bool MatchesWholeKeysOnly { get; } = RemoteTypes.SeesWholeKeysOnly(type);
+    public bool MatchesWholeKeysOnly => false;
 
     public bool IsRemote => true;
 

@@ -29,7 +29,7 @@ internal static class Aliases
         (ILookupTable? table, LookupResult found) = Find(context, name);
         if (found.Status == LookupStatus.TemporaryError)
         {
-            context.Log.Warning($"{context.Request.QueueId}: {table?.Name}: lookup of '{name}' failed: {found.Error}");
+            context.Log.Warning($"{table?.Name}: lookup of '{name}' failed");
             return context.Defer("4.3.0", "alias database unavailable");
         }
 

@@ -121,7 +121,7 @@ internal sealed record LocalOptions
             ExportEnvironment = configuration.GetList("export_environment"),
             QueueDirectory = configuration.GetString("queue_directory"),
             DefaultPrivs = configuration.GetString("default_privs"),
-            AliasMaps = [.. configuration.GetList("alias_maps").Select(name => tables.Open(WithoutProxy(name)))],
+            AliasMaps = [.. configuration.GetList("alias_maps").Select(name => tables.Open(WithoutProxy(name), TableSecurity.Aliases))],
             ExpandOwnerAlias = configuration.GetBool("expand_owner_alias"),
             MailToCommands = Sources(configuration.GetList("allow_mail_to_commands")),
             MailToFiles = Sources(configuration.GetList("allow_mail_to_files")),

@@ -102,14 +102,11 @@ internal sealed class VirtualDelivery(VirtualOptions options, IHost host, TimePr
 
     private uint? FindNumber(MailAddressFinder maps, string key, string what, string title, long minimum)
     {
-        LookupResult found = Find(maps, key, title);
-        if (found.Status == LookupStatus.NotFound)
-        {
-            log.Warning($"recipient {key}: not found in {title}");
-        }
-
+        // A lookup that failed has been told of; nothing is delivered either way.
+        LookupResult found = TableLookup.Wait(maps.FindAsync(key, Keys)).Result;
         if (!found.IsFound)
         {
+            log.Warning($"recipient {key}: not found in {title}");
             return null;
         }
 

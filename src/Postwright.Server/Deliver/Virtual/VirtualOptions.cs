@@ -32,16 +32,16 @@ internal sealed record VirtualOptions
     public static VirtualOptions From(MailConfiguration configuration, TableRegistry tables)
     {
         AddressFinderOptions addresses = LocalOptions.Addresses(configuration);
-        MapList Maps(string name, bool allowSubstitution) =>
-            MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name, allowSubstitution);
+        MapList Maps(string name, TableSecurity security) =>
+            MapList.Open(tables, configuration.GetString(name).Replace("proxy:", "", StringComparison.Ordinal), name, security);
 
         // Whose rights a delivery has is not for the sender to choose, who chooses the address.
-        MapList uids = Maps("virtual_uid_maps", allowSubstitution: false);
-        MapList gids = Maps("virtual_gid_maps", allowSubstitution: false);
+        MapList uids = Maps("virtual_uid_maps", TableSecurity.Identities);
+        MapList gids = Maps("virtual_gid_maps", TableSecurity.Identities);
 
         return new VirtualOptions
         {
-            MailboxMaps = new MailAddressFinder(Maps("virtual_mailbox_maps", allowSubstitution: true), addresses),
+            MailboxMaps = new MailAddressFinder(Maps("virtual_mailbox_maps", TableSecurity.Mailboxes), addresses),
             UidMaps = new MailAddressFinder(uids, addresses),
             GidMaps = new MailAddressFinder(gids, addresses),
             HasRemoteIdentities = uids.Tables.Concat(gids.Tables).Any(table => table.IsRemote),
