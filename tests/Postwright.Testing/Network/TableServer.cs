@@ -106,7 +106,7 @@ public sealed class TableServer : IAsyncDisposable
     {
         lock (_lock)
         {
-            _listener?.Dispose();
+            End(_listener);
             _listener = null;
         }
 
@@ -128,7 +128,7 @@ public sealed class TableServer : IAsyncDisposable
         {
             foreach (Socket socket in _open)
             {
-                socket.Dispose();
+                End(socket);
             }
 
             _open.Clear();
@@ -136,6 +136,22 @@ public sealed class TableServer : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
+
+    // A process that another test is just starting has a copy of every descriptor until its exec: closing ours would leave the
+    // kernel at the port, or the connection open, for as long.
+    private static void End(Socket? socket)
+    {
+        try
+        {
+            socket?.Shutdown(SocketShutdown.Both);
+        }
+        catch (SocketException)
+        {
+            // The other end has gone already.
+        }
+
+        socket?.Dispose();
+    }
 
     private async Task AcceptAsync(Socket listener)
     {

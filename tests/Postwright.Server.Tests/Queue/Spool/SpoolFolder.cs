@@ -29,7 +29,25 @@ internal sealed class SpoolFolder : IDisposable
 
     public string[] Files(string pattern) => Directory.GetFiles(Options.Directory, pattern);
 
-    public Task<Server.Queue.Spool.Spool> OpenAsync(IDisk? disk = null) =>
+    /// <summary>Opens the spool. A process that another test is just starting has a copy of every descriptor until its exec, and so of an earlier spool's lock.</summary>
+    public async Task<Server.Queue.Spool.Spool> OpenAsync(IDisk? disk = null)
+    {
+        long begun = Environment.TickCount64;
+        while (true)
+        {
+            try
+            {
+                return await OpenOnceAsync(disk);
+            }
+            catch (SpoolInUseException) when (Environment.TickCount64 - begun < 90_000)
+            {
+                await Task.Delay(2);
+            }
+        }
+    }
+
+    /// <summary>Opens the spool unless it is in use.</summary>
+    public Task<Server.Queue.Spool.Spool> OpenOnceAsync(IDisk? disk = null) =>
         Server.Queue.Spool.Spool.OpenAsync(Options, disk ?? Disk, new SystemChance(), TimeProvider.System, new MailLog(Log, "postfix/qmgr", 1));
 
     public void Dispose() => Directory.Delete(_root, recursive: true);

@@ -233,7 +233,7 @@ public sealed class SpoolTests : IDisposable
     {
         await using (await _folder.OpenAsync())
         {
-            var refused = await Assert.ThrowsAsync<SpoolInUseException>(() => _folder.OpenAsync());
+            var refused = await Assert.ThrowsAsync<SpoolInUseException>(() => _folder.OpenOnceAsync());
             Assert.Contains(_folder.Options.Directory, refused.Message, StringComparison.Ordinal);
         }
 
