@@ -178,7 +178,7 @@ public sealed class SmtpdSessionTests
     public async Task An_error_makes_replies_wait_from_the_soft_limit_on()
     {
         FakeTimeProvider time = new();
-        await using SmtpdRig rig = new("smtpd_soft_error_limit = 1\nsmtpd_error_sleep_time = 5s", time: time);
+        await using SmtpdRig rig = new("smtpd_soft_error_limit = 1\nsmtpd_error_sleep_time = 5s\nsmtpd_timeout = 30d", time: time);
         MemoryConnection client = rig.Connect();
         await ExpectAsync(client, "220 ");
         await SendAsync(client, "FOO\r\n");

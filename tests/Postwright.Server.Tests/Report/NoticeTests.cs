@@ -176,6 +176,8 @@ public sealed class NoticeTests
 
         string id = Send(rig, "a@box.test", [new("late@defer.test", "late@defer.test")]);
 
+        // The clock does not run before the first attempt.
+        await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
         await rig.Eventually(TimeSpan.FromSeconds(20), () => rig.Store.Count == 0);
         Assert.Contains($"postfix/qmgr: {id}: from=<a@box.test>, status=expired, returned to sender", rig.Log.All);
         string text = smtp.Contents[smtp.Requests.Single(one => one.NextHop == "box.test").Envelope.QueueId];

@@ -66,7 +66,7 @@ public sealed class MemcacheTableTests(MemcacheServer memcache) : IClassFixture<
         get
         {
             Assert.SkipUnless(MemcacheServer.IsInstalled, "memcached is not installed");
-            return $"memcache = inet:127.0.0.1:{memcache.Port}\n";
+            return $"memcache = inet:127.0.0.1:{memcache.Port}\ntimeout = 50\n";
         }
     }
 
@@ -121,7 +121,7 @@ public sealed class MemcacheTableTests(MemcacheServer memcache) : IClassFixture<
     [Fact]
     public async Task Down_slow_and_back_it_is_an_error_for_as_long()
     {
-        string table = _rig.Configure("memcache", Where + "timeout = 30\n");
+        string table = _rig.Configure("memcache", Where);
         await memcache.SetAsync("state", "up");
         await ServerStates.RunAsync(_rig, memcache.Server, table, "state", "up", () => memcache.SetAsync("state", "up"));
     }
@@ -144,7 +144,7 @@ public sealed class MemcacheTableTests(MemcacheServer memcache) : IClassFixture<
                 await stream.WriteAsync("VALUE k 0 2\r\nhi\r\nEND\r\n"u8.ToArray());
             }
         });
-        Task<string> lookup = rig.AskAsync(rig.Configure("memcache", $"memcache = inet:127.0.0.1:{server.Port}\nretry_pause = 3\n"), "k");
+        Task<string> lookup = rig.AskAsync(rig.Configure("memcache", $"memcache = inet:127.0.0.1:{server.Port}\nretry_pause = 3\ntimeout = 100000\n"), "k");
         await Until.True(() => server.Requests.Count == 1);
         await Until.True(rig.Time, TimeSpan.FromMilliseconds(100), () => lookup.IsCompleted);
         Assert.Equal("hi", await lookup);

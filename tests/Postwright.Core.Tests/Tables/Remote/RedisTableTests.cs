@@ -89,7 +89,7 @@ public sealed class RedisTableTests(RedisServer redis) : IClassFixture<RedisServ
         get
         {
             Assert.SkipUnless(RedisServer.IsInstalled, "Redis is not installed");
-            return $"hosts = inet:127.0.0.1:{redis.Port}\npassword = secret\n";
+            return $"hosts = inet:127.0.0.1:{redis.Port}\npassword = secret\ntimeout = 50\n";
         }
     }
 

@@ -193,7 +193,7 @@ public sealed class LdapTableTests(LdapServer ldap) : IClassFixture<LdapServer>,
         get
         {
             Assert.SkipUnless(LdapServer.IsInstalled, "OpenLDAP is not installed");
-            return $"server_host = 127.0.0.1\nserver_port = {ldap.Port}\nsearch_base = dc=example,dc=com\nversion = 3\n";
+            return $"server_host = 127.0.0.1\nserver_port = {ldap.Port}\nsearch_base = dc=example,dc=com\nversion = 3\ntimeout = 50\n";
         }
     }
 
