@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Postwright.Core.Logging;
 using Postwright.Core.Seams;
 using Postwright.Core.Tables.Indexed;
@@ -68,6 +69,12 @@ internal sealed class TableOpener(
     [
         "nis", "nisplus",
     ];
+
+    /// <summary>Types that Postfix has on other systems.</summary>
+    private static readonly string[] Elsewhere = ["dbm", "sdbm"];
+
+    public static IReadOnlySet<string> KnownTypes { get; } =
+        Types.Keys.Concat(RemoteTypes.Names).Concat(NotYet).Concat(Elsewhere).ToFrozenSet(StringComparer.Ordinal);
 
     public static IReadOnlyList<string> SupportedTypes => [.. Types.Keys.Concat(RemoteTypes.Names).Order(StringComparer.Ordinal)];
 

@@ -47,6 +47,9 @@ public sealed class TableRegistry : IDisposable
     /// <summary>The table types that can be opened, in alphabetical order; <c>postconf -m</c> prints them.</summary>
     public static IReadOnlyList<string> SupportedTypes => TableOpener.SupportedTypes;
 
+    /// <summary>Every type name that Postfix or we know of, those too that cannot be opened here.</summary>
+    internal static IReadOnlySet<string> KnownTypes => TableOpener.KnownTypes;
+
     /// <summary>The table <c>type:name</c>, opened at the first call and shared afterwards.</summary>
     public ILookupTable Open(string name) => Open(name, TableSecurity.None);
 

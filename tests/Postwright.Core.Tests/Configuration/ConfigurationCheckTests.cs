@@ -1,5 +1,6 @@
 using Postwright.Core.Configuration;
 using Postwright.Core.Configuration.Check;
+using Postwright.Core.Tables;
 using Postwright.Testing;
 
 namespace Postwright.Core.Tests.Configuration;
@@ -32,6 +33,26 @@ public sealed class ConfigurationCheckTests
             findings.Where(f => f.File == "/etc/postfix/main.cf" && f.Severity == FindingSeverity.Error && f.Line > 0).Select(f => $"{f.Line}").Distinct());
         Assert.Equal([1, 2, 3, 4], findings.Where(f => f.File == "/etc/postfix/master.cf").Select(f => f.Line).Distinct());
     }
+
+    [Fact]
+    public void Every_type_of_table_that_can_be_opened_is_known_to_the_check()
+    {
+        Assert.Contains("redis", TableRegistry.SupportedTypes);
+        foreach (string type in TableRegistry.SupportedTypes.Except(["proxy"]))
+        {
+            Assert.Equal(type, Assert.Single(TableReference.In([$"{type}:passwd.byname"])).Type);
+        }
+    }
+
+    [Theory]
+    [InlineData("virtual_uid_maps = redis:/etc/postfix/uids.cf", "virtual_uid_maps: tables on servers do not say whose rights a delivery has: mail that needs redis:/etc/postfix/uids.cf waits")]
+    [InlineData("virtual_gid_maps = http:/etc/postfix/gids.cf", "virtual_gid_maps: tables on servers do not say whose rights a delivery has: mail that needs http:/etc/postfix/gids.cf waits")]
+    [InlineData("alias_maps = tcp:127.0.0.1:1", "alias_maps: tcp:127.0.0.1:1 map is not allowed for security sensitive data: mail that needs it waits")]
+    [InlineData("alias_maps = unionmap:{inline:{a=b}, memcache:/x.cf}", "alias_maps: memcache:/x.cf map is not allowed for security-sensitive data: mail that needs it waits")]
+    [InlineData("virtual_mailbox_maps = proxy:socketmap:inet:h:1:x", "virtual_mailbox_maps: socketmap:inet:h:1:x map is not allowed for security-sensitive data: mail that needs it waits")]
+    [InlineData("transport_maps = sdbm:/x", "transport_maps: unsupported dictionary type: sdbm; lookups in sdbm:/x fail, and the mail that needs them waits")]
+    public void A_table_that_a_delivery_would_not_take_is_pointed_out(string line, string text)
+        => Assert.Contains(Check(Level + line), finding => finding.Severity == FindingSeverity.Warning && finding.Text == text);
 
     [Theory]
     [InlineData("header_checks = pcre:/etc/postfix/header_checks", "header_checks")]

@@ -62,6 +62,11 @@ internal static class TableCheck
                 $"{setting.Name}: tables on servers do not say whose rights a delivery has: mail that needs {table} waits");
         }
 
+        foreach (string refusal in Refusals(setting.Name, table))
+        {
+            report.Warn(setting.File, setting.Line, $"{setting.Name}: {refusal}: mail that needs it waits");
+        }
+
         string tool = setting.Name is "alias_maps" or "alias_database" ? "postalias" : "postmap";
         if (table.IsPlain && !SystemFiles.Exists(table.Name))
         {
@@ -80,6 +85,12 @@ internal static class TableCheck
             }
         }
     }
+
+    /// <summary>What the delivery agents say to a table that they do not take.</summary>
+    private static IEnumerable<string> Refusals(string parameter, TableReference table) => parameter is "alias_maps" or "virtual_mailbox_maps"
+        ? RemoteTypes.ServersIn(table.ToString())
+            .Select(server => RemoteTypes.Refusal(server[..server.IndexOf(':', StringComparison.Ordinal)], server, TableSecurity.Mailboxes)).OfType<string>()
+        : [];
 
     private static void CheckNetwork(Setting setting, string element, CheckReport report)
     {

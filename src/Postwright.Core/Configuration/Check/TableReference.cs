@@ -1,3 +1,5 @@
+using Postwright.Core.Tables;
+
 namespace Postwright.Core.Configuration.Check;
 
 /// <summary>A <c>type:name</c> in a value.</summary>
@@ -5,10 +7,6 @@ namespace Postwright.Core.Configuration.Check;
 /// <param name="Name">What follows the first colon: a path for tables in files.</param>
 internal sealed record TableReference(string Type, string Name)
 {
-    private static readonly HashSet<string> Types = new(
-        ("btree cdb cidr dbm debug environ fail hash inline internal ldap lmdb memcache mongodb mysql nis nisplus pcre pgsql pipemap " +
-        "proxy randmap regexp sdbm socketmap sqlite static tcp texthash unionmap unix").Split(' '), StringComparer.Ordinal);
-
     private static readonly HashSet<string> Indexed = new(["hash", "btree"], StringComparer.Ordinal);
     private static readonly HashSet<string> Plain = new(["texthash", "cidr", "regexp", "pcre"], StringComparer.Ordinal);
 
@@ -36,7 +34,7 @@ internal sealed record TableReference(string Type, string Name)
             }
 
             int colon = text.IndexOf(':', StringComparison.Ordinal);
-            if (colon > 0 && Types.Contains(text[..colon])
+            if (colon > 0 && TableRegistry.KnownTypes.Contains(text[..colon])
                 && (text[..colon] != "unix" || text.EndsWith(".byname", StringComparison.Ordinal)))
             {
                 yield return new TableReference(text[..colon], text[(colon + 1)..]);
