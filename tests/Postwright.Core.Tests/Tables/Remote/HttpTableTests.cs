@@ -27,7 +27,7 @@ public sealed class HttpTableTests : IDisposable
     [InlineData("nonsense", "x", "!")]
     public async Task Status_and_text_are_the_answer(string status, string body, string expected)
     {
-        await using TableServer server = Start(_ => (status, body));
+        await using TableServer server = HttpServer.Start(_ => (status, body));
         Assert.Equal(expected, await _rig.AskAsync(_rig.Configure("http", $"url = http://127.0.0.1:{server.Port}/%s\n"), "k"));
     }
 
@@ -43,14 +43,14 @@ public sealed class HttpTableTests : IDisposable
     [InlineData("""{"result": ["a", "b"]}""", "expansion_limit = 1\n", "!")]
     public async Task Json_gives_what_stands_at_the_path(string body, string settings, string expected)
     {
-        await using TableServer server = Start(_ => ("200 OK", body));
+        await using TableServer server = HttpServer.Start(_ => ("200 OK", body));
         Assert.Equal(expected, await _rig.AskAsync(_rig.Configure("http", $"url = http://127.0.0.1:{server.Port}/%s\nformat = json\n{settings}"), "k"));
     }
 
     [Fact]
     public async Task Parts_of_the_key_stay_within_their_place()
     {
-        await using TableServer server = Start(static request => ("200 OK", request.Split(' ')[1]));
+        await using TableServer server = HttpServer.Start(static request => ("200 OK", request.Split(' ')[1]));
         string table = _rig.Configure("http", $"url = http://127.0.0.1:{server.Port}/find/%u?domain=%d&x=100%%\n");
         Assert.Equal("/find/a%2F..%2Fb%3Fc%26d%23?domain=e.example&x=100%25", await _rig.AskAsync(table, "a/../b?c&d#@e.example"));
         Assert.Equal("/find/..?domain=x%0D%0Ahost%3A%20y&x=100%25", (await _rig.AskAsync(table, "%2e@x\r\nHost: y")).Replace("%252e", "..", StringComparison.Ordinal));
@@ -59,7 +59,7 @@ public sealed class HttpTableTests : IDisposable
     [Fact]
     public async Task A_user_or_a_token_is_sent()
     {
-        await using TableServer server = Start(static request => ("200 OK", request.Split("\r\n").Single(static line => line.StartsWith("Authorization: ", StringComparison.Ordinal))));
+        await using TableServer server = HttpServer.Start(static request => ("200 OK", request.Split("\r\n").Single(static line => line.StartsWith("Authorization: ", StringComparison.Ordinal))));
         string url = $"url = http://127.0.0.1:{server.Port}/\n";
         Assert.Equal("Authorization: Basic am9lOnMgZWM=", await _rig.AskAsync(_rig.Configure("http", url + "user = joe\npassword = s ec\n"), "k"));
         Assert.Equal("Authorization: Bearer abc", await _rig.AskAsync(_rig.Configure("http", url + "token = abc\n"), "k"));
@@ -83,7 +83,7 @@ public sealed class HttpTableTests : IDisposable
                 throw new IOException(refused.Message, refused);
             }
 
-            await ServeAsync(tls, server, static _ => ("200 OK", "safe"));
+            await HttpServer.ServeAsync(tls, server, static _ => ("200 OK", "safe"));
         });
         string url = $"url = https://localhost:{server.Port}/%s\n";
         Assert.Equal("!", await _rig.AskAsync(_rig.Configure("http", url), "k"));
@@ -95,7 +95,7 @@ public sealed class HttpTableTests : IDisposable
     [Fact]
     public async Task Down_slow_and_back_it_is_an_error_for_as_long()
     {
-        await using TableServer server = Start(static _ => ("200 OK", "up"));
+        await using TableServer server = HttpServer.Start(static _ => ("200 OK", "up"));
         string table = _rig.Configure("http", $"url = http://127.0.0.1:{server.Port}/%s\n");
         Assert.Equal("up", await _rig.AskAsync(table, "k"));
         server.Hold();
@@ -111,7 +111,7 @@ public sealed class HttpTableTests : IDisposable
     [Fact]
     public async Task An_answer_of_any_size_costs_bounded_memory()
     {
-        await using TableServer server = Start(static _ => ("200 OK", new string('x', (1 << 20) + 1)));
+        await using TableServer server = HttpServer.Start(static _ => ("200 OK", new string('x', (1 << 20) + 1)));
         Assert.Equal("!", await _rig.AskAsync(_rig.Configure("http", $"url = http://127.0.0.1:{server.Port}/%s\n"), "k"));
         Assert.Contains(_rig.Log.All, static line => line.Contains("the answer has more than 1048576 bytes", StringComparison.Ordinal));
     }
@@ -144,33 +144,6 @@ public sealed class HttpTableTests : IDisposable
             {
                 throw new InvalidOperationException($"seed {seed}", failure);
             }
-        }
-    }
-
-    private static TableServer Start(Func<string, (string Status, string Body)> answer) => new((stream, server) => ServeAsync(stream, server, answer));
-
-    private static async Task ServeAsync(Stream stream, TableServer server, Func<string, (string Status, string Body)> answer)
-    {
-        byte[] buffer = new byte[16 * 1024];
-        while (true)
-        {
-            int length = 0;
-            while (!buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
-            {
-                int count = await stream.ReadAsync(buffer.AsMemory(length));
-                if (count == 0)
-                {
-                    return;
-                }
-
-                length += count;
-            }
-
-            string request = Encoding.ASCII.GetString(buffer, 0, length);
-            await server.NoteAsync(request);
-            (string status, string body) = answer(request);
-            byte[] bytes = Encoding.UTF8.GetBytes(body);
-            await stream.WriteAsync((byte[])[.. Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {bytes.Length}\r\n\r\n"), .. bytes]);
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Postwright.Core.Tables.Remote;
 using Postwright.Testing;
@@ -11,17 +9,17 @@ namespace Postwright.Core.Tests.Tables.Remote;
 /// <summary>A Redis server with a password, on TCP, TLS and a unix-domain socket.</summary>
 public sealed class RedisServer : IAsyncLifetime
 {
-    private const string Program = "/usr/bin/redis-server";
+    private RedisInstance? _server;
 
-    private RealServer? _server;
+    public static bool IsInstalled => RedisInstance.IsInstalled;
 
-    public static bool IsInstalled { get; } = File.Exists(Program);
+    public RealServer Server => Own.Server;
 
-    public RealServer Server => _server ?? throw new InvalidOperationException("Redis is not installed");
+    public int Port => Own.Port;
 
-    public int Port { get; } = FreePort.Next();
+    public int TlsPort => Own.TlsPort;
 
-    public int TlsPort { get; } = FreePort.Next();
+    private RedisInstance Own => _server ?? throw new InvalidOperationException("Redis is not installed");
 
     public async ValueTask InitializeAsync()
     {
@@ -30,51 +28,22 @@ public sealed class RedisServer : IAsyncLifetime
             return;
         }
 
-        string folder = await RealServer.MakeFolderAsync("redis");
-        TestCertificate.Write(folder);
-        await RealServer.RunAsAsync("redis", "/bin/sh", ["-c", $"umask 077; cat >{folder}/own.key"], await File.ReadAllTextAsync(Path.Combine(folder, "server.key")));
-        _server = new RealServer(
-            folder, "redis", Program,
-            ["--bind", "127.0.0.1", "--port", $"{Port}", "--tls-port", $"{TlsPort}", "--tls-cert-file", $"{folder}/server.pem", "--tls-key-file", $"{folder}/own.key",
-                "--tls-ca-cert-file", $"{folder}/ca.pem", "--tls-auth-clients", "no", "--unixsocket", $"{folder}/sock", "--dir", folder, "--save", "", "--requirepass", "secret"],
-            async () => await TellAsync("PING") is ['+', ..]);
-        await _server.StartAsync();
+        _server = await RedisInstance.MakeAsync();
+        await _server.Server.StartAsync();
         await FillAsync();
     }
 
     public async Task FillAsync()
     {
-        Assert.Equal("+OK", await TellAsync("SET joe@example.com 'joe@inside v\u00e9'"));
-        Assert.Equal("+OK", await TellAsync("SET 'a b' blank"));
-        Assert.Equal(":1", await TellAsync("HSET aliases root admin"));
-        Assert.Equal(":1", await TellAsync("RPUSH list x"));
-        Assert.Equal("+OK", await TellAsync("ACL SETUSER mail on >word ~* +get +hget +select"));
-        Assert.Equal("+OK", await TellAsync("SELECT 3\r\nSET three 3", 2));
+        Assert.Equal("+OK", await Own.TellAsync("SET joe@example.com 'joe@inside v\u00e9'"));
+        Assert.Equal("+OK", await Own.TellAsync("SET 'a b' blank"));
+        Assert.Equal(":1", await Own.TellAsync("HSET aliases root admin"));
+        Assert.Equal(":1", await Own.TellAsync("RPUSH list x"));
+        Assert.Equal("+OK", await Own.TellAsync("ACL SETUSER mail on >word ~* +get +hget +select"));
+        Assert.Equal("+OK", await Own.TellAsync("SELECT 3\r\nSET three 3", 2));
     }
 
     public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
-
-    private async Task<string> TellAsync(string commands, int replies = 1)
-    {
-        try
-        {
-            using TcpClient client = new();
-            await client.ConnectAsync(IPAddress.Loopback, Port);
-            await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes($"AUTH secret\r\n{commands}\r\n"));
-            using StreamReader reader = new(client.GetStream());
-            string? line = "";
-            for (int i = 0; i <= replies; i++)
-            {
-                line = await reader.ReadLineAsync();
-            }
-
-            return line ?? "";
-        }
-        catch (SocketException)
-        {
-            return "";
-        }
-    }
 }
 
 /// <summary>redis: against a Redis server.</summary>

@@ -11,8 +11,6 @@ namespace Postwright.Core.Tests.Tables.Remote.Ldap;
 /// <summary>An OpenLDAP server with people, groups and groups of groups.</summary>
 public sealed class LdapServer : IAsyncLifetime
 {
-    private const string Program = "/usr/sbin/slapd";
-
     private const string Content = """
         dn: dc=example,dc=com
         objectClass: dcObject
@@ -82,17 +80,19 @@ public sealed class LdapServer : IAsyncLifetime
 
         """;
 
-    private RealServer? _server;
+    private SlapdServer? _server;
 
-    public static bool IsInstalled { get; } = File.Exists(Program) && File.Exists("/usr/sbin/slapadd");
+    public static bool IsInstalled => SlapdServer.IsInstalled;
 
-    public RealServer Server => _server ?? throw new InvalidOperationException("OpenLDAP is not installed");
+    public RealServer Server => Own.Server;
 
-    public int Port { get; } = FreePort.Next();
+    public int Port => Own.Port;
 
-    public int TlsPort { get; } = FreePort.Next();
+    public int TlsPort => Own.TlsPort;
 
     public string Socket => Path.Combine(Server.Folder, "ldapi");
+
+    private SlapdServer Own => _server ?? throw new InvalidOperationException("OpenLDAP is not installed");
 
     public async ValueTask InitializeAsync()
     {
@@ -101,50 +101,11 @@ public sealed class LdapServer : IAsyncLifetime
             return;
         }
 
-        string folder = await RealServer.MakeFolderAsync("openldap");
-        TestCertificate.Write(folder);
-        string key = await File.ReadAllTextAsync(Path.Combine(folder, "server.key"));
-        await RealServer.RunAsAsync("openldap", "/bin/sh", ["-c", $"umask 077; cat >{folder}/own.key; mkdir {folder}/db"], key);
-        await RealServer.RunAsAsync("openldap", "/bin/sh", ["-c", $"cat >{folder}/slapd.conf"], $"""
-            include /etc/ldap/schema/core.schema
-            include /etc/ldap/schema/cosine.schema
-            include /etc/ldap/schema/inetorgperson.schema
-            modulepath /usr/lib/ldap
-            moduleload back_mdb
-            TLSCACertificateFile {folder}/ca.pem
-            TLSCertificateFile {folder}/server.pem
-            TLSCertificateKeyFile {folder}/own.key
-            database mdb
-            maxsize 16777216
-            suffix "dc=example,dc=com"
-            rootdn "cn=admin,dc=example,dc=com"
-            rootpw secret
-            directory {folder}/db
-            access to * by anonymous read by * read
-
-            """);
-        await RealServer.RunAsAsync("openldap", "/usr/sbin/slapadd", ["-q", "-f", $"{folder}/slapd.conf"], Content);
-        _server = new RealServer(
-            folder, "openldap", Program,
-            ["-f", $"{folder}/slapd.conf", "-h", $"ldap://127.0.0.1:{Port} ldaps://127.0.0.1:{TlsPort} ldapi://{Uri.EscapeDataString(folder + "/ldapi")}", "-d", "0"],
-            () => Task.FromResult(IsOpen()));
-        await _server.StartAsync();
+        _server = await SlapdServer.MakeAsync(Content);
+        await _server.Server.StartAsync();
     }
 
     public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
-
-    private bool IsOpen()
-    {
-        try
-        {
-            using System.Net.Sockets.TcpClient client = new("127.0.0.1", Port);
-            return true;
-        }
-        catch (System.Net.Sockets.SocketException)
-        {
-            return false;
-        }
-    }
 }
 
 /// <summary>ldap: against an OpenLDAP server, beside the real Postfix.</summary>

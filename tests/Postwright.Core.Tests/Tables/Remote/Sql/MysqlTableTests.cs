@@ -6,17 +6,19 @@ namespace Postwright.Core.Tests.Tables.Remote.Sql;
 /// <summary>A MariaDB server with the tests' content.</summary>
 public sealed class MysqlServer : IAsyncLifetime
 {
-    private RealServer? _server;
+    private MariadbServer? _server;
 
-    public static bool IsInstalled { get; } = File.Exists("/usr/sbin/mariadbd") && File.Exists("/usr/bin/mariadb-install-db");
+    public static bool IsInstalled => MariadbServer.IsInstalled;
 
-    public RealServer Server => _server ?? throw new InvalidOperationException("MariaDB is not installed");
+    public RealServer Server => Own.Server;
 
-    public string Folder => Server.Folder;
+    public string Folder => Own.Folder;
 
-    public string Socket => Path.Combine(Folder, "sock");
+    public string Socket => Own.Socket;
 
-    public int Port { get; } = FreePort.Next();
+    public int Port => Own.Port;
+
+    private MariadbServer Own => _server ?? throw new InvalidOperationException("MariaDB is not installed");
 
     public async ValueTask InitializeAsync()
     {
@@ -25,22 +27,8 @@ public sealed class MysqlServer : IAsyncLifetime
             return;
         }
 
-        string folder = await RealServer.MakeFolderAsync("mysql");
-        string data = Path.Combine(folder, "data");
-        string[] small = ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--aria-pagecache-buffer-size=1M", "--key-buffer-size=1M"];
-        await RealServer.RunAsAsync("mysql", "/usr/bin/mariadb-install-db",
-            ["--no-defaults", $"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", .. small]);
-        TestCertificate.Write(folder);
-        string key = await File.ReadAllTextAsync(Path.Combine(folder, "server.key"));
-        await RealServer.RunAsAsync("mysql", "/bin/sh", ["-c", $"umask 077; cat >{data}/server.key"], key);
-        _server = new RealServer(
-            folder,
-            "mysql",
-            "/usr/sbin/mariadbd",
-            ["--no-defaults", $"--datadir={data}", $"--socket={folder}/sock", $"--pid-file={folder}/pid", $"--port={Port}", "--bind-address=127.0.0.1", "--skip-name-resolve",
-                $"--ssl-cert={folder}/server.pem", $"--ssl-key={data}/server.key", .. small],
-            async () => (await CommandRun.RunAsync("/usr/bin/mariadb-admin", ["--no-defaults", $"--socket={folder}/sock", "-uroot", "ping"])).ExitStatus == 0);
-        await _server.StartAsync();
+        _server = await MariadbServer.MakeAsync();
+        await _server.Server.StartAsync();
         await RunAsync("CREATE DATABASE mail CHARACTER SET utf8mb4; USE mail;" + SqlTableTests.Tables + """
             CREATE USER mail@'%' IDENTIFIED BY 'secret'; GRANT ALL ON mail.* TO mail@'%';
             CREATE USER empty@'%'; GRANT ALL ON mail.* TO empty@'%';
@@ -53,8 +41,7 @@ public sealed class MysqlServer : IAsyncLifetime
             """);
     }
 
-    public async Task RunAsync(string sql) =>
-        Assert.Equal("", (await CommandRun.RunAsync("/usr/bin/mariadb", ["--no-defaults", $"--socket={Folder}/sock", "-uroot"], sql)).Error);
+    public Task RunAsync(string sql) => Own.RunAsync(sql);
 
     public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
