@@ -32,6 +32,66 @@ public sealed class PostconfEditTests
         }
     }
 
+    [Theory]
+    [InlineData("-n", "-v", "-o", "soft_bounce=yes")]
+    [InlineData("-nx", "-v", "-o", "soft_bounce=yes")]
+    [InlineData("-vn", "-o", "soft_bounce=yes", "-C", "all")]
+    public void A_second_v_tells_which_line_sets_what_and_changes_nothing_else(params string[] arguments)
+    {
+        string folder = PostconfHarness.TemporaryFolder();
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "main.cf"), "# first\nmyorigin = a\nmail_name = b\n  c\n\nmyorigin = other\nrelayhost =\n");
+            File.WriteAllText(Path.Combine(folder, "master.cf"), "smtp inet n - n - - smtpd\n  -o mail_name=d\n");
+            PostconfHarness.Result quiet = PostconfHarness.Ours("postconf", ["-c", folder, .. arguments]);
+            PostconfHarness.Result told = PostconfHarness.Ours("postconf", ["-c", folder, "-v", .. arguments]);
+
+            Assert.Equal((quiet.ExitCode, quiet.Output), (told.ExitCode, told.Output));
+            string trace = $"""
+                postconf: {folder}/main.cf: read
+                postconf: {folder}/main.cf, line 3: mail_name = b  c
+                postconf: {folder}/main.cf, line 6: myorigin = other
+                postconf: {folder}/main.cf, line 7: relayhost =
+                postconf: -o: soft_bounce = yes
+                postconf: {folder}/master.cf: read
+                postconf: {folder}/master.cf, line 1: service smtp inet
+                postconf: {folder}/master.cf, line 1: service smtp inet: mail_name = d
+
+                """;
+            Assert.Contains(trace, told.Errors, StringComparison.Ordinal);
+            Assert.Equal(quiet.Errors, told.Errors.Replace(trace, "", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("-#", "mail_name")]
+    [InlineData("-X", "mail_name")]
+    [InlineData("-e", "mail_name=x")]
+    public void Edits_with_v_are_the_same_edits(string option, string argument)
+    {
+        string[] results = [.. ((string[])["-q", "-v", "-vv"]).Select(verbose =>
+        {
+            string folder = PostconfHarness.TemporaryFolder();
+            try
+            {
+                string path = Path.Combine(folder, "main.cf");
+                File.WriteAllText(path, "myorigin = a\nmail_name = b\n");
+                File.WriteAllText(Path.Combine(folder, "master.cf"), "");
+                Assert.Equal(new PostconfHarness.Result(0, "", ""), PostconfHarness.Ours("postconf", "-c", folder, verbose, option, argument));
+                return File.ReadAllText(path);
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        })];
+        Assert.Single(results.Distinct());
+    }
+
     [Fact]
     public void An_edit_of_a_file_that_is_not_there_is_fatal()
     {

@@ -33,6 +33,9 @@ internal sealed class PostconfOptions
     /// <summary><c>-T</c>, or null.</summary>
     public string? TlsQuestion { get; private set; }
 
+    /// <summary>How often <c>-v</c> was given.</summary>
+    public int Verbosity { get; private set; }
+
     /// <summary>What follows the options.</summary>
     public List<string> Names { get; } = [];
 
@@ -92,6 +95,7 @@ internal sealed class PostconfOptions
                 }
 
                 Given.Add(option);
+                Verbosity += option == 'v' ? 1 : 0;
             }
         }
 

@@ -154,6 +154,11 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             configuration = configuration.WithOverrides(overrides);
         }
 
+        if (options.Verbosity > 1)
+        {
+            PostconfTrace.Write(configuration, defaults, line => Write($"{program}: {line}"));
+        }
+
         ParameterUsage usage = ParameterUsage.Of(configuration);
         if (!defaults && usage.Failures.Count > 0)
         {
