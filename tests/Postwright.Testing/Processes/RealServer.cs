@@ -125,7 +125,13 @@ public sealed class RealServer : IAsyncDisposable
     }
 
     /// <summary>From now on the server does nothing, with its sockets open.</summary>
-    public Task SuspendAsync() => SignalAsync("STOP", Family());
+    public async Task SuspendAsync()
+    {
+        // A thread goes on until another one has taken the signal.
+        List<int> family = Family();
+        await SignalAsync("STOP", family);
+        await Until.True(() => family.TrueForAll(ProcessState.IsStopped), () => $"{_program} does not stand still");
+    }
 
     /// <summary>The server goes on.</summary>
     public Task ResumeAsync() => SignalAsync("CONT", Family());
