@@ -31,11 +31,11 @@ internal sealed class RecipientOutcomes(DeliveryRequest request)
     /// <summary>Takes the settled ones out of <see cref="Open"/>; while others stay there, whoever asked is told of them.</summary>
     public void Sweep()
     {
-        RecipientResult[] settled = [.. Open.Where(position => _decided[position]).Select(position => _results[position]!)];
+        RecipientResult[] settled = request.Decided is null ? [] : [.. Open.Where(position => _decided[position]).Select(position => _results[position]!)];
         Open.RemoveAll(position => _decided[position]);
         if (settled.Length > 0 && Open.Count > 0)
         {
-            request.Decided?.Invoke(settled);
+            request.Decided!(settled);
         }
     }
 
