@@ -11,6 +11,9 @@ internal sealed class NeededRecords(SpoolIndex index, Lock gate) : IScanSink
     /// <summary>Messages that stand elsewhere and were changed by a record in the segment.</summary>
     public HashSet<IndexEntry> States { get; } = [];
 
+    /// <summary>It has changes of messages that are gone: needed all the same until their removal is written.</summary>
+    public bool HasChangesOfGone { get; private set; }
+
     /// <summary>Removals that must be kept: ID, first and last segment in which the message may stand.</summary>
     public List<(string QueueId, uint First, uint Last)> Removals { get; } = [];
 
@@ -31,6 +34,9 @@ internal sealed class NeededRecords(SpoolIndex index, Lock gate) : IScanSink
                     break;
                 case RecordType.Changes when entry is not null && entry.Segment != segment:
                     States.Add(entry);
+                    break;
+                case RecordType.Changes when entry is null:
+                    HasChangesOfGone = true;
                     break;
                 case RecordType.Remove or RecordType.Abort:
                     var reader = new RecordReader(record[(SegmentFormat.RecordHeaderSize + header.IdLength + 1)..]);

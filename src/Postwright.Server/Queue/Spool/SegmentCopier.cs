@@ -22,6 +22,11 @@ internal sealed class SegmentCopier(
     {
         var needed = new NeededRecords(index, gate);
         await disk.OffloadAsync(() => new SegmentScanner(segment, segment.Synced, segment.ReadEnd, needed).Scan(SegmentFormat.Page));
+        if (needed.HasChangesOfGone && !await AreRemovalsWrittenAsync())
+        {
+            return false;
+        }
+
         foreach ((long offset, long length) in needed.Damages)
         {
             string name = Path.Combine(options.CorruptDirectory, string.Create(CultureInfo.InvariantCulture, $"{segment.Generation}-{offset}"));
@@ -64,6 +69,20 @@ internal sealed class SegmentCopier(
         }
 
         return await EndGroupAsync(0, stopping) && good;
+    }
+
+    /// <summary>What was removed before this call cannot come back.</summary>
+    private async Task<bool> AreRemovalsWrittenAsync()
+    {
+        if (await writer.FlushAsync())
+        {
+            return true;
+        }
+
+        lock (gate)
+        {
+            return !index.HasUnwrittenRemovals;
+        }
     }
 
     private async Task<bool> EndGroupAsync(int most, CancellationToken stopping)

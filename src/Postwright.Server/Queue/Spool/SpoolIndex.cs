@@ -76,6 +76,9 @@ internal sealed class SpoolIndex
         return false;
     }
 
+    /// <summary>True when a message was taken out whose removal is not on disk yet: a crash brings it back.</summary>
+    public bool HasUnwrittenRemovals => Segments.Values.Sum(static segment => segment.LiveMessages) > Entries.Count;
+
     /// <summary>
     /// Enters a message. A second copy of a maildrop file's message replaces the first: the first was never acknowledged,
     /// and what aborts it may still follow.

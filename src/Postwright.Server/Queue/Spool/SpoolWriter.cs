@@ -58,16 +58,16 @@ internal sealed class SpoolWriter : IDisposable
     /// <summary>Commits until nothing urgent waits. The first, small batch is written before this returns.</summary>
     public void Run() => _ = CommitLoopAsync();
 
-    /// <summary>Completes when everything put in line so far is durable or refused.</summary>
-    public Task FlushAsync()
+    /// <summary>Completes when everything put in line so far is durable or refused; true if no change was refused.</summary>
+    public Task<bool> FlushAsync()
     {
-        Task task;
+        Task<bool> task;
         bool start;
         lock (_gate)
         {
             if (!_running && _waiting.Records.Count == 0 && !_commit.HasRetries)
             {
-                return Task.CompletedTask;
+                return Task.FromResult(true);
             }
 
             task = ChangesTask();

@@ -92,4 +92,25 @@ public sealed class SpaceTests : SimulatedSpoolTests
 
         Assert.True(deletes < 500, $"{deletes} deletes for 100 failures");
     }
+
+    [Fact]
+    public void Results_are_kept_until_the_removal_of_their_message_is_written()
+    {
+        Assert.Equal(StoreStatus.Stored, Settle(Append(1000, static envelope => SpoolFolder.Message(envelope.QueueId, "one@example.org", "two@example.org"))));
+        string id = _spool.Entries()[0].QueueId;
+        FailOnce(DiskCall.Sync);
+        _ = _spool.RecordAsync([new RecipientsDone(id, [0])], urgent: true);
+        Settle();
+        FailOnce(DiskCall.Sync);
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        Assert.Equal(3, Segments().Length);
+        _disk.Fault = static (call, _) => call is DiskCall.Sync or DiskCall.Create ? DiskException.NoSpace : 0;
+        _ = _spool.RecordAsync([new MessageRemoved(id)], urgent: true);
+        Settle();
+        Compact(Step);
+        _disk.Fault = static (_, _) => 0;
+        _disk.Kill();
+        _spool = Open();
+        Assert.True(_spool.Index.Entries[id].IsDone(0));
+    }
 }
