@@ -24,14 +24,9 @@ internal sealed class ContentFiles(SpoolOptions options, IDisk disk, IChance cha
     private readonly Dictionary<ulong, int> _readers = [];
     private readonly Dictionary<ulong, long> _sizes = [];
     private readonly Stack<(ulong Number, long Size)> _free = new();
-    private volatile bool _isSpaceShort;
 
     /// <summary>While space is short no file is kept for reuse; what is kept already, <see cref="DeleteFree"/> deletes.</summary>
-    public bool IsSpaceShort
-    {
-        get => _isSpaceShort;
-        set => _isSpaceShort = value;
-    }
+    public volatile bool IsSpaceShort;
 
     /// <summary>True when files are kept for reuse.</summary>
     public bool HasFree
@@ -147,7 +142,7 @@ internal sealed class ContentFiles(SpoolOptions options, IDisk disk, IChance cha
         lock (_gate)
         {
             long size = Math.Max(length, _sizes.GetValueOrDefault(number));
-            if (size <= LargestFree && _free.Count < MostFree && !_isSpaceShort && !_readers.ContainsKey(number))
+            if (size <= LargestFree && _free.Count < MostFree && !IsSpaceShort && !_readers.ContainsKey(number))
             {
                 _sizes.Remove(number);
                 _free.Push((number, size));

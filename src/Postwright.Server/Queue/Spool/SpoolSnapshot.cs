@@ -145,6 +145,8 @@ internal static class SpoolSnapshot
             index.RememberMaildrop(reader.Text());
         }
 
+        index.HasUnsavedKeys = false;
+
         index.Entries.EnsureCapacity((int)Math.Min(about, 10_000_000));
 
         // The position's own segment must be the one that was meant, or the tail would be read from nowhere.

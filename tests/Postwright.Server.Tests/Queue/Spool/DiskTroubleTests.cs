@@ -164,6 +164,36 @@ public sealed class DiskTroubleTests : SimulatedSpoolTests
     }
 
     [Fact]
+    public void An_index_that_was_just_read_is_not_saved_again_for_the_keys_that_it_brought()
+    {
+        Settle(AppendFromMaildrop());
+        RemoveFrom(1);
+        Settle(Append());
+        Task closing = _spool.DisposeAsync().AsTask();
+        Settle();
+        Assert.True(closing.IsCompletedSuccessfully);
+        _spool = Open(SpoolWorld.Options with { SnapshotSegments = 100 });
+        Settle(Append());
+        FailOnce(DiskCall.Sync);
+        Settle(Append());
+        RemoveFrom(2);
+        int before = Saved();
+        Compact();
+        Assert.DoesNotContain("/queue/spool/0000000002.log", Segments());
+        Assert.Equal(before, Saved());
+        Assert.Equal(StoreStatus.Duplicate, Settle(AppendFromMaildrop()));
+
+        int Saved() => _disk.History.Count(static e => e.Kind == DiskEventKind.Rename && e.Name.EndsWith("/index", StringComparison.Ordinal));
+
+        void RemoveFrom(uint segment)
+        {
+            _ = _spool.RecordAsync(
+                [.. _spool.Index.Entries.Values.Where(entry => entry.Segment!.Generation == segment).Select(static entry => new MessageRemoved(entry.QueueId))], urgent: true);
+            Settle();
+        }
+    }
+
+    [Fact]
     public void Who_finds_little_room_has_space_won_back_although_no_mail_comes_in()
     {
         _disk.Free = 100 * SpoolWorld.Options.SegmentBytes;
