@@ -96,6 +96,12 @@ internal sealed class MemoryDisk : IDisk
 
         public void Preallocate(long length) => file.Extend((int)length);
 
+        public void Truncate(long length)
+        {
+            file.Content.AsSpan((int)length).Clear();
+            file.Length = (int)length;
+        }
+
         public void Sync()
         {
         }

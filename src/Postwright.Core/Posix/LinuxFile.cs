@@ -115,6 +115,18 @@ internal sealed class LinuxFile : IDiskFile, IValueTaskSource<int>
     }
 
     /// <inheritdoc />
+    public void Truncate(long length)
+    {
+        while (DiskCalls.Truncate(_handle, length) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() is var errno and not DiskCalls.Interrupted)
+            {
+                throw new DiskException("ftruncate", _path, errno);
+            }
+        }
+    }
+
+    /// <inheritdoc />
     public void Sync()
     {
         int errno = SyncData();

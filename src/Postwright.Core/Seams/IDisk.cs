@@ -77,6 +77,13 @@ public interface IDiskFile : IDisposable
     /// <exception cref="DiskException">The disk failed or is full.</exception>
     void Preallocate(long length);
 
+    /// <summary>
+    /// Ends the file at <paramref name="length"/>, which is less than it has, and gives the space behind it back. Until a
+    /// <see cref="Sync"/> a power cut may leave the file as long as it was, with the bytes that it had there.
+    /// </summary>
+    /// <exception cref="DiskException">The disk failed; which of the lengths the file has is then unknown.</exception>
+    void Truncate(long length);
+
     /// <summary>fdatasync: the bytes, and what of the metadata is needed to read them.</summary>
     /// <exception cref="DiskException">The sync failed.</exception>
     void Sync();

@@ -207,6 +207,18 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
             _disk.Die();
         }
 
+        public void Truncate(long length)
+        {
+            _disk.Event("truncate", _path);
+            _disk.FailMaybe(_disk.Faults.FailingNames, "ftruncate", _path);
+            if (!_life.IsDead)
+            {
+                _node.Truncate(length);
+            }
+
+            _disk.Die();
+        }
+
         public void Sync()
         {
             int errno = TrySync();
@@ -376,5 +388,5 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
 
     private Rng Chance => chance;
 
-    private bool IsFullFor(long growth) => growth > 0 && (faults.Full || platter.Used + growth > platter.Capacity);
+    private bool IsFullFor(long growth) => growth > 0 && (faults.Full || !platter.HasRoomFor(growth));
 }

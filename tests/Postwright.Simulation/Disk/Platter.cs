@@ -15,9 +15,31 @@ internal sealed class Platter
     private int _files;
 
     /// <summary>Bytes that all files may have together.</summary>
-    public long Capacity { get; set; } = 256L << 20;
+    public required long Capacity { get; init; }
 
     public long Used => _names.Values.Sum(static node => node.Length);
+
+    /// <summary>
+    /// True when so many bytes fit. Space that a truncation gave back is used only once that cannot be undone any more, as a
+    /// file system does.
+    /// </summary>
+    public bool HasRoomFor(long growth)
+    {
+        if (Used + growth > Capacity)
+        {
+            return false;
+        }
+
+        if (_names.Values.Sum(static node => Math.Max(node.Length, node.PlatterLength)) + growth > Capacity)
+        {
+            foreach (SimNode node in _names.Values)
+            {
+                node.KeepTruncated();
+            }
+        }
+
+        return true;
+    }
 
     /// <summary>Handles that are open now.</summary>
     public int OpenHandles { get; set; }

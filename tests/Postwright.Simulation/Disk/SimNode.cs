@@ -54,6 +54,32 @@ internal sealed class SimNode(int number)
 
     public void Extend(long length) => Length = Math.Max(Length, length);
 
+    /// <summary>Ends the file at a page; the platter has the rest until a sync, or until the space is needed.</summary>
+    public void Truncate(long length)
+    {
+        Length = length;
+        int end = (int)(length / PageSize);
+        foreach (int page in _seen.Keys.Where(page => page >= end).ToArray())
+        {
+            _seen.Remove(page);
+            _dirty.Remove(page);
+        }
+    }
+
+    /// <summary>The shorter length is durable: the journal was written.</summary>
+    public void KeepTruncated()
+    {
+        if (PlatterLength > Length)
+        {
+            PlatterLength = Length;
+            int end = (int)(Length / PageSize);
+            foreach (int page in _platter.Keys.Where(page => page >= end).ToArray())
+            {
+                _platter.Remove(page);
+            }
+        }
+    }
+
     /// <summary>The runs of dirty pages, as the platter will have them.</summary>
     public IEnumerable<byte[]> DirtyRuns()
     {
@@ -91,6 +117,7 @@ internal sealed class SimNode(int number)
         }
 
         _dirty.Clear();
+        KeepTruncated();
         PlatterLength = Length;
     }
 
@@ -125,7 +152,14 @@ internal sealed class SimNode(int number)
         _dirty.Clear();
         if (PlatterLength != Length && chance.Percent(50))
         {
+            KeepTruncated();
             PlatterLength = Length;
+        }
+
+        foreach (int page in _platter.Keys.Where(page => (long)page * PageSize >= Length))
+        {
+            // It was cut off, and is there again.
+            _seen[page] = _platter[page];
         }
 
         Length = PlatterLength;

@@ -132,5 +132,8 @@ internal sealed record MessagePlan(int Number, int Session, string Sender, IRead
 /// <summary>All that will happen in one world: made from the seed, and made smaller by the shrinker.</summary>
 internal sealed record Plan(ulong Seed, int Variant, TimeSpan Length, IReadOnlyList<PlanItem> Items)
 {
+    /// <summary>Bytes that all files of the disk may have together.</summary>
+    public long DiskBytes { get; init; } = 256L << 20;
+
     public Plan Without(IReadOnlySet<int> ids) => this with { Items = [.. Items.Where(item => !ids.Contains(item.Id))] };
 }

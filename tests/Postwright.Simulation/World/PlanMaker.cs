@@ -10,6 +10,12 @@ internal static class PlanMaker
     private static readonly string[] LocalNames = ["ok", "ok", "ok", "ok", "defer", "bounce", "list", "outlist", "slow"];
     private static readonly string[] Domains = ["local.example", "local.example", "local.example", "virtual.example", "remote1.example", "remote1.example", "remote2.example", "remote3.example", "lmtp.example", "discard.example", "error.example", "nowhere.example"];
 
+    /// <summary>One world of so many has a small disk.</summary>
+    private const ulong SmallDiskEvery = 8;
+
+    /// <summary>Room on a small disk for so many segments (1 MiB), of which new mail leaves about 15: what somebody else keeps there takes the rest.</summary>
+    private static readonly int[] SmallDisks = [18, 22, 32, 64];
+
     public static Plan Make(ulong seed, TimeSpan load)
     {
         Rng chance = Rng.Of(seed, 2);
@@ -18,7 +24,22 @@ internal static class PlanMaker
         AddMessages(items, chance, length);
         AddTroubles(items, chance, length);
         AddCommands(items, chance, length);
-        return new Plan(seed, chance.Next(SimConfiguration.Variants), length, items);
+        var plan = new Plan(seed, chance.Next(SimConfiguration.Variants), length, items);
+        return seed % SmallDiskEvery == 0 ? WithSmallDisk(plan, items) : plan;
+    }
+
+    /// <summary>A small disk fails many of its syncs for most of the time: what each of them costs must be given back.</summary>
+    private static Plan WithSmallDisk(Plan plan, List<PlanItem> items)
+    {
+        Rng chance = Rng.Of(plan.Seed, 8);
+        for (TimeSpan at = When(chance, plan.Length / 4); at < plan.Length;)
+        {
+            TimeSpan lasts = When(chance, plan.Length);
+            items.Add(new PlanItem(items.Count, PlanKind.SyncsFail, at, lasts, chance.Pick([30, 50, 70, 90])));
+            at += lasts;
+        }
+
+        return plan with { DiskBytes = (long)chance.Pick(SmallDisks) << 20 };
     }
 
     private static void AddMessages(List<PlanItem> items, Rng chance, TimeSpan length)

@@ -39,6 +39,7 @@ internal sealed class SimWorld
     public SimWorld(Plan plan, TextWriter? trace = null)
     {
         Plan = plan;
+        Platter = new Platter { Capacity = plan.DiskBytes };
         Scheduler = new Scheduler(plan.Seed, trace);
         Context = new SimContext(Scheduler);
         Time = new SimTime(Context, Start);
@@ -66,7 +67,7 @@ internal sealed class SimWorld
 
     public SimTime Time { get; }
 
-    public Platter Platter { get; } = new();
+    public Platter Platter { get; }
 
     public DiskFaults DiskFaults { get; } = new();
 

@@ -6,6 +6,9 @@ public enum DiskEventKind
     /// <summary>Bytes were written to a file, not synced.</summary>
     Write,
 
+    /// <summary>A file was made shorter, not synced.</summary>
+    Truncate,
+
     /// <summary>A file was synced.</summary>
     Sync,
 
@@ -30,7 +33,7 @@ public enum DiskEventKind
 /// <param name="File">The file's number, which names come and go from.</param>
 /// <param name="Name">The name that was made, changed to, or removed.</param>
 /// <param name="OldName">For a rename, the name before.</param>
-/// <param name="Offset">For a write.</param>
+/// <param name="Offset">For a write; for a truncation, where the file ends.</param>
 /// <param name="Bytes">For a write; null stands for zeros.</param>
 /// <param name="Length">For a write.</param>
 public sealed record DiskEvent(

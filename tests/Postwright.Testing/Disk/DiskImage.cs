@@ -33,7 +33,7 @@ public sealed class DiskImage
     {
         switch (happened.Kind)
         {
-            case DiskEventKind.Write:
+            case DiskEventKind.Write or DiskEventKind.Truncate:
                 if (!_unsynced.TryGetValue(happened.File, out List<DiskEvent>? writes))
                 {
                     _unsynced[happened.File] = writes = [];
@@ -87,6 +87,11 @@ public sealed class DiskImage
         int mode = chance.Next(4);
         foreach (DiskEvent write in writes)
         {
+            if (write.Kind == DiskEventKind.Truncate && chance.Next(2) == 0)
+            {
+                Apply(write, 0, 0);
+            }
+
             for (int start = 0; start < write.Length && mode != 0;)
             {
                 int length = Math.Min(write.Length - start, Sector - (int)((write.Offset + start) % Sector));
@@ -105,6 +110,12 @@ public sealed class DiskImage
     private void Apply(DiskEvent write, int start, int length)
     {
         byte[] file = _files.GetValueOrDefault(write.File, []);
+        if (write.Kind == DiskEventKind.Truncate)
+        {
+            _files[write.File] = file[..(int)Math.Min(file.Length, write.Offset)];
+            return;
+        }
+
         long end = write.Offset + start + length;
         if (file.Length < end)
         {

@@ -20,6 +20,9 @@ public enum DiskCall
     /// <summary>Making room for a file.</summary>
     Preallocate,
 
+    /// <summary>Making a file shorter.</summary>
+    Truncate,
+
     /// <summary>fdatasync.</summary>
     Sync,
 
@@ -67,6 +70,9 @@ public sealed class SimulatedDisk : IDisk
 
     /// <summary>Asked before every call: 0 to go on, or the errno to fail with.</summary>
     public Func<DiskCall, string, int> Fault { get; set; } = static (_, _) => 0;
+
+    /// <summary>Bytes that all files may have together; making room for more fails with ENOSPC.</summary>
+    public long Capacity { get; set; } = long.MaxValue;
 
     /// <summary>What statvfs says.</summary>
     public long Free { get; set; } = long.MaxValue;
@@ -222,7 +228,18 @@ public sealed class SimulatedDisk : IDisk
         public void Preallocate(long length)
         {
             file.Disk.Check(DiskCall.Preallocate, path);
+            if (file.Disk._names.Values.Sum(static one => (long)one.Content.Length) + length - file.Content.Length > file.Disk.Capacity)
+            {
+                throw new DiskException("fallocate", path, DiskException.NoSpace);
+            }
+
             file.Extend(length);
+        }
+
+        public void Truncate(long length)
+        {
+            file.Disk.Check(DiskCall.Truncate, path);
+            file.Truncate(length);
         }
 
         public void Sync()

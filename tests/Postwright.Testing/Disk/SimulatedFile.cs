@@ -33,6 +33,12 @@ internal sealed class SimulatedFile(SimulatedDisk disk, int number, byte[] conte
         }
     }
 
+    public void Truncate(long length)
+    {
+        Content = Content[..(int)length];
+        Disk.History.Add(new DiskEvent(DiskEventKind.Truncate, Number, Offset: length));
+    }
+
     public int TrySync()
     {
         int errno = Disk.Fault(DiskCall.Sync, "");

@@ -77,8 +77,12 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
         await disk.OffloadAsync(() => fresh = pool.Open(proofs, out errno, out announced));
         if (fresh is null)
         {
-            // The header that says where the current segment ends may be on the disk: nothing may be added to that segment.
-            Now = announced ? null : Now;
+            if (announced)
+            {
+                // The header that says where the current segment ends may be on the disk.
+                await LeaveAsync();
+            }
+
             return errno;
         }
 
@@ -98,27 +102,56 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
     }
 
     /// <summary>Gives the current segment up. One without a synced batch goes back to the free files.</summary>
-    public void Abandon(int errno)
+    public async ValueTask AbandonAsync(int errno)
     {
         Segment failed = Now!;
         log.Warning($"spool: {new DiskException("write or sync of", failed.Path, errno).Message}; the segment is abandoned");
+        if (failed.Batches > 0)
+        {
+            await LeaveAsync();
+            return;
+        }
+
+        // As long as it is the current one, nobody else gives it back.
+        bool isFree = pool.Recycle(failed, synced: false) == 0;
         lock (gate)
         {
             Now = null;
-            if (failed.Batches > 0)
-            {
-                return;
-            }
-
-            failed.IsLeaving = true;
-        }
-
-        if (pool.Recycle(failed, synced: false) == 0)
-        {
-            lock (gate)
+            if (isFree)
             {
                 index.Segments.Remove(failed.Generation);
             }
+        }
+    }
+
+    /// <summary>Gives the unused end of a segment that is not written to back; what fails is tried again when space is won back.</summary>
+    public static void CutUnusedEnd(Segment segment, MailLog log)
+    {
+        try
+        {
+            segment.CutUnusedEnd();
+        }
+        catch (DiskException failure)
+        {
+            log.Warning($"spool: {failure.Message}");
+        }
+    }
+
+    /// <summary>
+    /// Nothing will be added to the current segment. Its unused end is given back at once: on a disk that is nearly full, the
+    /// next one may need the room.
+    /// </summary>
+    private async ValueTask LeaveAsync()
+    {
+        if (Now is { HasUnusedEnd: true } left)
+        {
+            // As long as it is the current one, nobody closes it.
+            await disk.OffloadAsync(() => CutUnusedEnd(left, log));
+        }
+
+        lock (gate)
+        {
+            Now = null;
         }
     }
 }

@@ -162,7 +162,7 @@ internal sealed class GroupCommit(
         for (bool again = true; errno != 0; again = false)
         {
             _failing = true;
-            segment.Abandon(errno);
+            await segment.AbandonAsync(errno);
             if (!again)
             {
                 return errno;

@@ -8,6 +8,8 @@ namespace Postwright.Server.Queue.Spool;
 /// </summary>
 internal sealed class Segment(SegmentHeader header, IDiskFile file, string path) : IDisposable
 {
+    private long _fileBytes = header.Size;
+
     public SegmentHeader Header { get; } = header;
 
     public uint Generation => Header.Generation;
@@ -69,6 +71,22 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
     /// <summary>A damaged message in it is listed in the corrupt queue: it stays until the next start.</summary>
     public bool KeepForever { get; set; }
 
+    /// <summary>Bytes of the file: fewer than the header says where the unused end was given back.</summary>
+    public long FileBytes
+    {
+        get => _fileBytes;
+        init => _fileBytes = value;
+    }
+
+    /// <summary>False when the unused end of the file was given back, or was to be: it is no place for another segment.</summary>
+    public bool IsWhole { get; private set; } = true;
+
+    /// <summary>
+    /// True when much of the file is of no use to anybody, once nothing is written to it any more. Not where a recovery has taken
+    /// over what stands at the end.
+    /// </summary>
+    public bool HasUnusedEnd => !TailCounts && FileBytes - Synced - SegmentFormat.Page > Header.Size / 4;
+
     /// <summary>Where batches must end: the last page holds the second header.</summary>
     public long End => Header.Size - SegmentFormat.Page;
 
@@ -79,6 +97,21 @@ internal sealed class Segment(SegmentHeader header, IDiskFile file, string path)
         {
             OldestForeign = origin;
         }
+    }
+
+    /// <summary>
+    /// Gives the unused end of the file back: what is not synced there was written again, or refused. The second header moves to
+    /// where the file ends now. Nothing waits for a sync: if the file is as long as before after a power cut, it is so once more.
+    /// </summary>
+    /// <exception cref="DiskException">The disk failed; it may be tried again.</exception>
+    public void CutUnusedEnd()
+    {
+        byte[] page = new byte[SegmentFormat.Page];
+        SegmentFormat.WriteHeader(page, Header);
+        IsWhole = false;
+        File.Write(page, Synced);
+        File.Truncate(Synced + SegmentFormat.Page);
+        _fileBytes = Synced + SegmentFormat.Page;
     }
 
     /// <inheritdoc />

@@ -117,7 +117,7 @@ internal sealed class SegmentPool(SpoolOptions options, IDisk disk, IChance chan
         segment.IsLeaving = true;
         try
         {
-            bool isWanted = !segment.IsDeleted && Count < options.FreeSegments && segment.Header.Size == options.SegmentBytes;
+            bool isWanted = !segment.IsDeleted && Count < options.FreeSegments && segment.IsWhole && segment.FileBytes == options.SegmentBytes;
             if (isWanted)
             {
                 RenameToFree(segment);

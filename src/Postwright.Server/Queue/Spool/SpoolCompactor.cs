@@ -34,6 +34,8 @@ internal sealed class SpoolCompactor(
     /// <summary>Empties and recycles what is worth it, and saves the index where that is due.</summary>
     public async Task PassAsync(CancellationToken stopping)
     {
+        await CutUnusedEndsAsync();
+        await RecycleLeavingAsync(stopping);
         if (!await SecureAsync(stopping))
         {
             return;
@@ -66,6 +68,39 @@ internal sealed class SpoolCompactor(
             {
                 await RecycleAsync(segment, stopping);
             }
+        }
+    }
+
+    /// <summary>Those of which the writer could not do it, and those that an earlier run has left.</summary>
+    private async Task CutUnusedEndsAsync()
+    {
+        Segment[] segments;
+        lock (gate)
+        {
+            segments = [.. index.Segments.Values.Where(s => s != writer.Segment.Now && !s.IsLeaving && s.HasUnusedEnd)];
+        }
+
+        foreach (Segment segment in segments)
+        {
+            await disk.OffloadAsync(() => CurrentSegment.CutUnusedEnd(segment, log));
+        }
+    }
+
+    /// <summary>
+    /// Those that were to go already, and could not. Nothing else need be done for that, so there may be room again although
+    /// nothing can be written for want of it.
+    /// </summary>
+    private async Task RecycleLeavingAsync(CancellationToken stopping)
+    {
+        Segment[] segments;
+        lock (gate)
+        {
+            segments = [.. index.Segments.Values.Where(s => s != writer.Segment.Now && s.IsLeaving)];
+        }
+
+        foreach (Segment segment in segments)
+        {
+            await RecycleAsync(segment, stopping);
         }
     }
 
@@ -121,7 +156,8 @@ internal sealed class SpoolCompactor(
                 return dead;
             }
 
-            // What they take of the disk, not what was written: one that was abandoned after a failed sync is as large as any other.
+            // The size that they were made with, not what was written: one that was abandoned after a failed sync costs a file and
+            // a place in every later header, however short it is.
             long used = sealedSegments.Sum(static s => s.Header.Size);
             long live = sealedSegments.Sum(static s => s.LiveBytes);
             if (used < (2 * live) + (2 * options.SegmentBytes) || sealedSegments.Length == 0)

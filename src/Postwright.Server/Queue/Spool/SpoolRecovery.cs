@@ -152,7 +152,7 @@ internal sealed class SpoolRecovery(SpoolOptions options, IDisk disk, SpoolIndex
             _damages.Add(new SpoolDamage(generation, 0, SegmentFormat.Page, null, path));
         }
 
-        index.Segments[generation] = new Segment(header, file, path);
+        index.Segments[generation] = new Segment(header, file, path) { FileBytes = file.Length };
     }
 
     /// <summary>

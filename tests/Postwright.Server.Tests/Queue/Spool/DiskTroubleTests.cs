@@ -301,9 +301,25 @@ public sealed class DiskTroubleTests : SimulatedSpoolTests
         Assert.Equal(DiskException.NoSpace, Assert.Throws<DiskException>(() => full.Write(new byte[10], 0)).Errno);
         using IDiskFile none = disk.Open("/dev/null", DiskOpen.ReadWrite);
         Assert.Throws<DiskException>(none.Sync);
+        Assert.Equal(22, Assert.Throws<DiskException>(() => none.Truncate(0)).Errno);
         Assert.Equal(DiskException.NoSuchFile, Assert.Throws<DiskException>(() => disk.Open("/nowhere/at/all", DiskOpen.Read)).Errno);
         Assert.Empty(disk.List("/nowhere/at/all"));
         Assert.True(disk.FreeBytes("/") > 0);
+    }
+
+    [Fact]
+    public void The_real_disk_ends_a_file_where_it_is_told_to()
+    {
+        using var folder = new SpoolFolder();
+        string path = Path.Combine(Path.GetDirectoryName(folder.Options.Directory)!, "file");
+        using IDiskFile file = new LinuxDisk().Open(path, DiskOpen.CreateNew);
+        file.Preallocate(1 << 20);
+        file.Write([1, 2, 3], 4096);
+        file.Truncate(4098);
+        Assert.Equal(4098, file.Length);
+        byte[] bytes = new byte[10];
+        Assert.Equal(2, file.Read(bytes, 4096));
+        Assert.Equal([1, 2, 0], bytes[..3]);
     }
 
     [Theory]
