@@ -1,4 +1,5 @@
 using Postwright.Core.Tables;
+using Postwright.Testing;
 
 namespace Postwright.Core.Tests.Tables;
 
@@ -57,6 +58,22 @@ public sealed class PatternVectorTests
         using var bench = new TableBench();
         Assert.Equal(expected, await bench.AskAsync(table, key));
         Assert.True(bench.Registry.Open(table).MatchesWholeKeysOnly);
+    }
+
+    [Theory]
+    [InlineData("{{/(.)/ $0}}")]
+    [InlineData("{{/(a)/ x${00}}, {/a/ y}}")]
+    [InlineData("{{# comment}, {/a/ x}}")]
+    [InlineData("{{/a/ x}}y")]
+    [InlineData("{{/a/ x}")]
+    public void Postfix_and_postwright_read_inline_rules_alike(string rules)
+    {
+        using var bench = new TableBench();
+        foreach (string type in (string[])["regexp", "pcre"])
+        {
+            (int Status, string Out, string Error) theirs = bench.Postfix("postmap", "", "-q", "abc", $"{type}:{rules}");
+            Assert.Equal(theirs, bench.Run(TestPrograms.PathOf("postmap"), "", "-q", "abc", $"{type}:{rules}"));
+        }
     }
 
     [Fact]

@@ -6,10 +6,10 @@ internal static class InlineRules
     /// <summary>The rules as lines numbered from 1; null and a reason when the braces do not match.</summary>
     public static List<LogicalLine>? Parse(string kind, string text, out string? error)
     {
-        string? inside = BraceList.Unwrap(text, out _);
+        string? inside = BraceList.Unwrap(text, out error);
         if (inside is null)
         {
-            error = $"{kind} map: missing '}}' in \"{text}\"";
+            error = $"{kind} map: {error}";
             return null;
         }
 
@@ -29,7 +29,7 @@ internal static class InlineRules
                 return null;
             }
 
-            if (rule.Length > 0)
+            if (rule.Length > 0 && rule[0] != '#')
             {
                 lines.Add(new LogicalLine(lines.Count + 1, rule));
             }

@@ -233,7 +233,7 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
             return null;
         }
 
-        Replacement? result = Replacement.Parse(value, where, warn);
+        Replacement? result = Replacement.Parse(value, _engine.HasExclusions ? "out-of-range" : "out of range", where, warn);
         if (result is { HighestGroup: > 0 } && !match)
         {
             warn($"{where}$number found in negative match replacement text: skipping this rule");

@@ -15,7 +15,7 @@ internal sealed class Replacement
     public int HighestGroup { get; private set; }
 
     /// <summary>Reads a result; null when it is malformed, with Postfix's warnings (<paramref name="where"/> names file and line).</summary>
-    public static Replacement? Parse(string text, string where, Action<string> warn)
+    public static Replacement? Parse(string text, string outOfRange, string where, Action<string> warn)
     {
         var replacement = new Replacement();
         var plain = new StringBuilder();
@@ -29,7 +29,7 @@ internal sealed class Replacement
             {
                 plain.Append(text[++i]);
             }
-            else if (ReadName(text, ref i, warn) is { } name && ReadIndex(name, where, warn) is { } group)
+            else if (ReadName(text, ref i, warn) is { } name && ReadIndex(name, outOfRange, where, warn) is { } group)
             {
                 replacement.AddText(plain);
                 replacement._parts.Add((null, group));
@@ -112,11 +112,19 @@ internal sealed class Replacement
         return text[start..end];
     }
 
-    private static int? ReadIndex(string name, string where, Action<string> warn)
+    private static int? ReadIndex(string name, string outOfRange, string where, Action<string> warn)
     {
         if (name.Length is > 0 and < 6 && !name.AsSpan().ContainsAnyExceptInRange('0', '9'))
         {
-            return int.Parse(name, System.Globalization.CultureInfo.InvariantCulture);
+            int index = int.Parse(name, System.Globalization.CultureInfo.InvariantCulture);
+            if (index > 0)
+            {
+                return index;
+            }
+
+            // The whole match is no group: a rule with it would pass every check of what a rule repeats.
+            warn($"{where}{outOfRange} replacement index \"{name}\"");
+            return null;
         }
 
         warn($"{where}non-numeric replacement index \"{name}\"");
