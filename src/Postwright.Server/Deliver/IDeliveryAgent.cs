@@ -65,7 +65,7 @@ public sealed class DeliveryRequest
     public required DateTimeOffset Started { get; init; }
 
     /// <summary>
-    /// Told at once of recipients that are sent or bounced while others of this request take longer, so that what is done is
+    /// Told at once of recipients whose attempt is over while others of this request take longer, so that what is done is
     /// logged and on record; the results tell of them again. Null when nobody wants to know.
     /// </summary>
     public Action<IReadOnlyList<RecipientResult>>? Decided { get; init; }

@@ -283,7 +283,7 @@ public sealed partial class QueueManager
         bool isStopping = IsStopping;
         return delivery.Early is null && !isStopping
             ? delivery.Results
-            : [.. delivery.Results.Where(result => delivery.Early?.Contains(result.Index) != true && (!isStopping || result.Status != DeliveryStatus.Deferred))];
+            : [.. delivery.Results.Where(result => delivery.Early?.ContainsKey(result.Index) != true && (!isStopping || result.Status != DeliveryStatus.Deferred))];
     }
 
     private DeliveryRequest RequestOfMany(Delivery delivery, MessageContent content)
@@ -296,7 +296,12 @@ public sealed partial class QueueManager
     /// <summary>Some recipients are done, others of the same delivery may take long: a crash meanwhile must not repeat the former.</summary>
     private void TakeEarly(Delivery delivery, DeliveryRequest request, IReadOnlyList<RecipientResult> results)
     {
-        (delivery.Early ??= []).UnionWith(results.Select(static result => result.Index));
+        delivery.Early ??= [];
+        foreach (RecipientResult result in results)
+        {
+            delivery.Early[result.Index] = result;
+        }
+
         _deliveryLog.Write(delivery.Service.Log, request, results);
         Post(() =>
         {
@@ -313,12 +318,15 @@ public sealed partial class QueueManager
     private static RecipientResult[] AllDeferred(Delivery delivery, string dsn, string reason) =>
         [.. delivery.Recipients.Select(recipient => new RecipientResult(recipient.Index, DeliveryStatus.Deferred, dsn, reason, "none"))];
 
-    /// <summary>One result per recipient, in their order: what the agent left out is deferred, what it made up is dropped.</summary>
+    /// <summary>
+    /// One result per recipient, in their order: what the agent left out is deferred, what it made up is dropped, and what it said
+    /// early it cannot take back, even by an exception.
+    /// </summary>
     private static IReadOnlyList<RecipientResult> Complete(Delivery delivery)
     {
         IReadOnlyList<RecipientResult> results = delivery.Results;
         DeliveryRecipient[] recipients = delivery.Recipients;
-        bool inOrder = results.Count == recipients.Length;
+        bool inOrder = results.Count == recipients.Length && delivery.Early is null;
         for (int i = 0; inOrder && i < recipients.Length; i++)
         {
             inOrder = results[i].Index == recipients[i].Index;
@@ -332,7 +340,7 @@ public sealed partial class QueueManager
         Dictionary<int, RecipientResult> byIndex = [];
         foreach (RecipientResult result in results)
         {
-            byIndex[result.Index] = result;
+            byIndex[result.Index] = delivery.Early?.GetValueOrDefault(result.Index) ?? result;
         }
 
         return [.. recipients.Select(recipient => byIndex.GetValueOrDefault(recipient.Index)

@@ -157,6 +157,22 @@ public sealed partial class QueueManager
         }
     }
 
+    /// <summary>The same before notices are made, which may take long; those of whom one of them tells wait for it.</summary>
+    private void RecordDone(ActiveMessage message, IReadOnlyList<RecipientReport> told)
+    {
+        if (message.Unrecorded is not { } done)
+        {
+            return;
+        }
+
+        HashSet<int> indices = [.. told.Select(static report => report.Result.Index)];
+        List<int> waiting = [.. done.Where(indices.Contains)];
+        done.RemoveAll(indices.Contains);
+        message.Unrecorded = done.Count > 0 ? done : null;
+        RecordDone(message);
+        message.Unrecorded = waiting.Count > 0 ? waiting : null;
+    }
+
     /// <summary>Every recipient of the round has a result.</summary>
     private void EndRound(ActiveMessage message)
     {
@@ -181,6 +197,7 @@ public sealed partial class QueueManager
             return;
         }
 
+        RecordDone(message, due.Delivered);
         _working++;
         _ = NotifyAsync(message, due);
     }

@@ -9,6 +9,9 @@ public sealed class MemoryCleanup(IMessageStore store, Action<string> arrived) :
     /// <summary>Refuses messages, as a full disk would.</summary>
     public CleanupStatus Answer { get; set; } = CleanupStatus.Queued;
 
+    /// <summary>What every message waits for before it is kept; null for nothing.</summary>
+    public Task? Before { get; set; }
+
     public ICleanupMessage Begin(Envelope envelope, CleanupOptions options) => new Message(this, envelope);
 
     private sealed class Message(MemoryCleanup owner, Envelope envelope) : ICleanupMessage
@@ -22,6 +25,7 @@ public sealed class MemoryCleanup(IMessageStore store, Action<string> arrived) :
 
         public async ValueTask<CleanupStatus> FinishAsync(CancellationToken cancellationToken)
         {
+            await (owner.Before ?? Task.CompletedTask).WaitAsync(cancellationToken);
             if (owner.Answer == CleanupStatus.Queued)
             {
                 await owner.Store.AppendAsync(

@@ -206,8 +206,8 @@ internal sealed class Delivery(ActiveMessage message, Peer peer, TransportServic
     /// <summary>The recipients.</summary>
     public DeliveryRecipient[] Recipients => recipients;
 
-    /// <summary>Indices of those whose results came, and were logged, before the delivery's end; null for none.</summary>
-    public HashSet<int>? Early { get; set; }
+    /// <summary>Results, by index, that came and were logged before the delivery's end, whatever comes of the others; null for none.</summary>
+    public Dictionary<int, RecipientResult>? Early { get; set; }
 
     /// <summary>What the agent said; set by the delivery before it is posted back.</summary>
     public IReadOnlyList<RecipientResult> Results { get; set; } = [];

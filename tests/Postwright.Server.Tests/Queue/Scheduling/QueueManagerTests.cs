@@ -66,6 +66,48 @@ public sealed class QueueManagerTests
     }
 
     [Fact]
+    public async Task What_was_told_early_stands_although_the_delivery_ends_with_an_exception()
+    {
+        for (int i = 0; i < 50; i++)
+        {
+            await using QueueRig rig = new();
+            HalfDone smtp = new();
+            smtp.GoOn.SetException(new IOException("the content cannot be read"));
+            rig.Immediate("smtp", smtp);
+            rig.Start();
+
+            string id = rig.Send("a@test", "b@one.test", "c@one.test", "d@one.test");
+
+            await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any(change => change.QueueId == id));
+            Assert.Equal([0], rig.Store.Changes.OfType<RecipientsDone>().First().Recipients);
+            Assert.Equal([2], rig.Store.Changes.OfType<MessageDeferred>().Single(change => change.QueueId == id).Delays.Select(static delay => delay.Recipient));
+            Assert.DoesNotContain(rig.Log.All, line => line.Contains($"{id}: to=<b@one.test>") && line.Contains("status=deferred"));
+        }
+    }
+
+    [Fact]
+    public async Task Who_is_done_is_on_record_before_the_notice_for_another_is_made()
+    {
+        await using QueueRig rig = new();
+        TaskCompletionSource made = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        rig.Cleanup.Before = made.Task;
+        ScriptedAgent smtp = rig.Transport("smtp");
+        smtp.Answer = (_, recipient) => recipient.Index == 0
+            ? new RecipientResult(0, DeliveryStatus.Sent, "2.0.0", "ok", "mx.test[192.0.2.1]:25")
+            : new RecipientResult(1, DeliveryStatus.Bounced, "5.1.1", "unknown", "mx.test[192.0.2.1]:25");
+        rig.Start();
+
+        string id = rig.Send("a@test", "b@one.test", "c@one.test");
+
+        await rig.Eventually(() => rig.Store.Changes.OfType<RecipientsDone>().Any());
+        Assert.Equal([0], rig.Store.Changes.OfType<RecipientsDone>().Single().Recipients);
+        Assert.DoesNotContain(rig.Log.All, line => line.Contains($"{id}: removed"));
+        made.SetResult();
+        await rig.Logged($"{id}: removed");
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: sender non-delivery notification: "));
+    }
+
+    [Fact]
     public async Task A_deferred_message_is_tried_again_after_the_backoff()
     {
         await using QueueRig rig = new();
