@@ -69,6 +69,12 @@ public sealed class DeliveryRequest
     /// logged and on record; the results tell of them again. Null when nobody wants to know.
     /// </summary>
     public Action<IReadOnlyList<RecipientResult>>? Decided { get; init; }
+
+    /// <summary>
+    /// Fires some time after a stop has begun, when even that must end which somebody else may already have taken: the wait for the
+    /// answer to a message that was sent.
+    /// </summary>
+    public CancellationToken GiveUp { get; init; }
 }
 
 /// <summary>One recipient's result, with all that the log line and a notice need.</summary>
@@ -119,6 +125,9 @@ public sealed record RecipientResult(int Index, DeliveryStatus Status, string Ds
 /// </summary>
 public interface IDeliveryAgent
 {
-    /// <summary>Delivers. On cancellation (shutdown) recipients not yet decided come back deferred.</summary>
+    /// <summary>
+    /// Delivers. On cancellation (a stop has begun) what has not begun comes back deferred at once; what may have reached its
+    /// recipient is heard to its end, until <see cref="DeliveryRequest.GiveUp"/>.
+    /// </summary>
     ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, CancellationToken cancellationToken);
 }

@@ -10,7 +10,8 @@ namespace Postwright.Server.Master;
 /// </summary>
 public static class MailProcess
 {
-    private static readonly TimeSpan SessionPatience = TimeSpan.FromSeconds(2);
+    // The rest of the limit is for writing down what became of it.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.5);
 
     // Master kills what has not ended after four seconds.
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
@@ -50,7 +51,7 @@ public static class MailProcess
             return 1;
         }
 
-        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, Daemon.Clock));
+        await Task.WhenAny(system.StopAsync(Patience), Task.Delay(StopLimit, Daemon.Clock));
         return 0;
     }
 

@@ -26,6 +26,7 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly QueueManager _queue;
     private readonly SmtpdServer _sessions;
     private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _giveUp = new();
     private readonly Dictionary<string, SmtpdListener> _listeners = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SmtpdListener.Count> _counts = new(StringComparer.Ordinal);
     private volatile MailGeneration _now;
@@ -109,7 +110,7 @@ public sealed class MailSystem : IAsyncDisposable
             return false;
         }
 
-        _queueRun = RunIn(_parts.QueueContext, () => _queue.RunAsync(new CurrentCleanup(this), _stop.Token));
+        _queueRun = RunIn(_parts.QueueContext, () => _queue.RunAsync(new CurrentCleanup(this), _stop.Token, _giveUp.Token));
         _pickupRun = RunPickupAsync(_now);
         AddListeners(listeners);
         return true;
@@ -155,9 +156,9 @@ public sealed class MailSystem : IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends in order: no new clients, sessions get 421, pickup and the queue finish what is in hand, the spool closes.
+    /// Ends in order: no new clients, sessions get 421, nothing is begun any more, pickup and the queue finish what is in hand.
     /// </summary>
-    /// <param name="patience">How long sessions may take.</param>
+    /// <param name="patience">How long sessions, and servers that were sent a message and have not answered yet, may take.</param>
     public async Task StopAsync(TimeSpan patience)
     {
         foreach (SmtpdListener listener in _listeners.Values)
@@ -166,10 +167,12 @@ public sealed class MailSystem : IAsyncDisposable
         }
 
         _listeners.Clear();
+        await using ITimer limit = _parts.Time.CreateTimer(
+            static giveUp => ((CancellationTokenSource)giveUp!).Cancel(), _giveUp, patience, Timeout.InfiniteTimeSpan);
+        _stop.Cancel();
         _pickupStop.Cancel();
         await _sessions.StopAsync(patience);
         await _pickupRun;
-        _stop.Cancel();
         await _queueRun;
         await _controlRun;
     }
@@ -182,6 +185,7 @@ public sealed class MailSystem : IAsyncDisposable
         _now.Tables.Retire();
         _pickupStop.Dispose();
         _stop.Dispose();
+        _giveUp.Dispose();
     }
 
     private static Task RunIn(SynchronizationContext? context, Func<Task> run)

@@ -15,7 +15,7 @@ public static class SingleProcess
     private const int QueueFailed = -1;
 
     // postfix stop waits five seconds before it uses force.
-    private static readonly TimeSpan SessionPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(4);
 
     /// <summary>Runs until a signal ends it; the exit status.</summary>
@@ -69,7 +69,7 @@ public static class SingleProcess
             await ReloadAsync(daemon, system, sockets, load);
         }
 
-        await Task.WhenAny(system.StopAsync(SessionPatience), Task.Delay(StopLimit, Daemon.Clock));
+        await Task.WhenAny(system.StopAsync(Patience), Task.Delay(StopLimit, Daemon.Clock));
         return 0;
     }
 

@@ -347,7 +347,7 @@ public sealed partial class QueueManager
             ?? new RecipientResult(recipient.Index, DeliveryStatus.Deferred, "4.3.0", "unknown mail transport error", "none"))];
     }
 
-    private static DeliveryRequest Request(
+    private DeliveryRequest Request(
         Delivery delivery, MessageContent content, DateTimeOffset started, Action<IReadOnlyList<RecipientResult>>? decided = null) => new()
         {
             Envelope = delivery.Message.Envelope,
@@ -358,5 +358,6 @@ public sealed partial class QueueManager
             Activated = delivery.Message.Activated,
             Started = started,
             Decided = decided,
+            GiveUp = _giveUp,
         };
 }

@@ -49,6 +49,7 @@ public sealed partial class QueueManager : IQueueControl
     private List<QueueChange> _changes = [];
     private DateTimeOffset _now;
     private CancellationToken _stop;
+    private CancellationToken _giveUp;
     private ICleanup? _cleanup;
     private readonly HashSet<string> _requeuing = new(StringComparer.Ordinal);
 
@@ -94,16 +95,18 @@ public sealed partial class QueueManager : IQueueControl
     }
 
     /// <summary>
-    /// Runs until <paramref name="stop"/>; then waits for the deliveries under way, which get the same token, and records
+    /// Runs until <paramref name="stop"/>; then waits for the deliveries under way, which get both tokens, and records
     /// what they did. What they did not decide is tried again after the next start.
     /// </summary>
     /// <param name="cleanup">Takes notices, and messages that go through the queue once more.</param>
     /// <param name="stop">Ends the run.</param>
-    public async Task RunAsync(ICleanup cleanup, CancellationToken stop)
+    /// <param name="giveUp">Fires after <paramref name="stop"/>: see <see cref="DeliveryRequest.GiveUp"/>.</param>
+    public async Task RunAsync(ICleanup cleanup, CancellationToken stop, CancellationToken giveUp)
     {
         _cleanup = cleanup;
         _notices = new Notices(_reports, _store, cleanup, _time, _log);
         _stop = stop;
+        _giveUp = giveUp;
         _now = _time.GetUtcNow();
         Restart();
         await using ITimer timer = _time.CreateTimer(static state => ((QueueManager)state!).TimerFired(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

@@ -7,7 +7,7 @@ namespace Postwright.Testing.Network;
 /// <summary>
 /// A mail server on a real loopback socket that does what a script says, a session each. A script's lines are sent as they
 /// stand; <c>?VERB</c> waits for a line that begins with VERB, <c>?.</c> for a line with a dot alone, <c>!</c> drops the
-/// connection, <c>~</c> says nothing more until the client leaves. What clients sent is kept.
+/// connection, <c>~</c> says nothing more until the client leaves, <c>&amp;</c> waits for <see cref="GoOn"/>. What clients sent is kept.
 /// </summary>
 public sealed class ScriptedServer : IAsyncDisposable
 {
@@ -36,6 +36,7 @@ public sealed class ScriptedServer : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _serving;
     private readonly Lock _lock = new();
+    private readonly TaskCompletionSource _goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<string> _received = [];
 
     /// <summary>Starts; the n-th session follows the n-th script, later ones are closed at once.</summary>
@@ -67,6 +68,9 @@ public sealed class ScriptedServer : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Lets scripts go on behind their <c>&amp;</c>.</summary>
+    public void GoOn() => _goOn.TrySetResult();
 
     /// <summary>Sessions so far.</summary>
     public int Sessions { get; private set; }
@@ -117,7 +121,11 @@ public sealed class ScriptedServer : IAsyncDisposable
                         return;
                     }
 
-                    if (line.StartsWith('?'))
+                    if (line == "&")
+                    {
+                        await _goOn.Task.WaitAsync(_stop.Token);
+                    }
+                    else if (line.StartsWith('?'))
                     {
                         while (await ReadAsync(reader) is { } received && !(line == "?." ? received == "." : received.StartsWith(line[1..], StringComparison.Ordinal)))
                         {

@@ -36,7 +36,14 @@ public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAg
     {
         try
         {
-            return await agent.RunAsync(() => DeliverAsync(request, question => lookup(question.Table, question.Key, cancellationToken)), cancellationToken);
+            return await agent.RunAsync(
+                () =>
+                {
+                    // It may have waited for a thread; what the agent has begun is heard to its end, tables included.
+                    cancellationToken.ThrowIfCancellationRequested();
+                    return DeliverAsync(request, question => lookup(question.Table, question.Key, request.GiveUp));
+                },
+                cancellationToken);
         }
         catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
         {

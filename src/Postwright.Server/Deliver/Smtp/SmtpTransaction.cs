@@ -10,7 +10,8 @@ namespace Postwright.Server.Deliver.Smtp;
 /// One message over one session: MAIL, RCPT, DATA, content, and what the server says to each. Pipelines where the server can.
 /// Returns null when the conversation came to its end, else the failure that broke it off; recipients without a verdict are
 /// then still open. A reply that is lost after the final dot leaves its recipients delayed, for a later attempt, not for the
-/// next exchanger: the message may have arrived.
+/// next exchanger: the message may have arrived. For the same reason a stop ends it at once only until the content is sent; from
+/// then on it waits for the verdict until <see cref="DeliveryRequest.GiveUp"/>.
 /// </summary>
 internal sealed class SmtpTransaction(
     SmtpClientOptions options, SmtpSession session, DeliveryRequest request, RecipientOutcomes outcomes, TimeProvider timeProvider)
@@ -45,7 +46,7 @@ internal sealed class SmtpTransaction(
             return null;
         }
 
-        return await SendEnvelopeAsync(cancellationToken) ?? (_accepted.Count > 0 ? await SendContentAsync(cancellationToken) : null);
+        return await SendEnvelopeAsync(cancellationToken) ?? (_accepted.Count > 0 ? await SendContentAsync(request.GiveUp) : null);
     }
 
     private async ValueTask<bool> MustRefuseUtf8Async(CancellationToken cancellationToken)

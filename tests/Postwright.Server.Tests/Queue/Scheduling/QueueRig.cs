@@ -15,6 +15,7 @@ namespace Postwright.Server.Tests.Queue.Scheduling;
 internal sealed class QueueRig : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _giveUp = new();
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, TransportService> _transports = [];
     private Task? _run;
 
@@ -62,7 +63,7 @@ internal sealed class QueueRig : IAsyncDisposable
     public void Immediate(string name, IDeliveryAgent agent) =>
         _transports[name] = new TransportService(agent, new TransportLimits(), Log.For(name));
 
-    public void Start() => _run = Manager.RunAsync(Cleanup, _stop.Token);
+    public void Start() => _run = Manager.RunAsync(Cleanup, _stop.Token, _giveUp.Token);
 
     public async Task StopAsync()
     {
@@ -111,6 +112,7 @@ internal sealed class QueueRig : IAsyncDisposable
     {
         await StopAsync();
         _stop.Dispose();
+        _giveUp.Dispose();
     }
 
     private string State() => string.Join('\n', Log.All);
