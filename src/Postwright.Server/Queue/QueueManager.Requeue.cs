@@ -13,30 +13,42 @@ public sealed partial class QueueManager
 {
     private const int CopyBuffer = 64 << 10;
 
+    /// <summary>A requeue under way. From its beginning to its end the loop counts it as work, so that no stop comes in between.</summary>
+    private sealed class Requeue(string queueId)
+    {
+        public string QueueId => queueId;
+
+        /// <summary>Touched by the loop only.</summary>
+        public bool HasBegun { get; set; }
+
+        /// <summary>True once the message is out of the schedule, false if it cannot be requeued.</summary>
+        public TaskCompletionSource<bool> Idle { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>The removal of the old copy; never completes where nothing was begun.</summary>
+        public TaskCompletionSource<Task<bool>> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
     private async ValueTask<bool> RequeueAsync(string queueId, MailLog log, CancellationToken cancellationToken)
     {
         // Out of the schedule first, and deliveries under way run to their end: then its pending recipients stand still.
-        TaskCompletionSource<bool> idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Post(() => BeginRequeue(queueId, idle));
-        if (!await idle.Task.OrCancelledAsync(cancellationToken))
-        {
-            return false;
-        }
-
+        Requeue requeue = new(queueId);
+        Post(() => Begin(requeue));
         string? newId = null;
         try
         {
-            newId = await CopyAsync(queueId, log, cancellationToken);
+            newId = await requeue.Idle.Task.OrCancelledAsync(cancellationToken) ? await CopyAsync(queueId, log, cancellationToken) : null;
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
             log.Warning($"{queueId}: cannot be requeued: {error.Message}");
         }
+        finally
+        {
+            bool copied = newId is not null;
+            Post(() => End(requeue, copied));
+        }
 
-        TaskCompletionSource<Task<bool>> posted = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Post(() => posted.SetResult(EndRequeue(queueId, newId is not null)));
-        bool recorded = await await posted.Task;
-        if (newId is null || !recorded)
+        if (newId is null || !await (await requeue.Ended.Task).OrCancelledAsync(cancellationToken))
         {
             return false;
         }
@@ -45,38 +57,46 @@ public sealed partial class QueueManager
         return true;
     }
 
-    /// <summary>Answers true once the message is out of the schedule, false if it cannot be requeued.</summary>
-    private void BeginRequeue(string queueId, TaskCompletionSource<bool> idle)
+    private void Begin(Requeue requeue)
     {
+        string queueId = requeue.QueueId;
         if (IsStopping || !_store.TryGetEntry(queueId, out QueueEntry entry) || entry.Queue == QueueName.Corrupt || !_requeuing.Add(queueId))
         {
-            idle.SetResult(false);
+            requeue.Idle.SetResult(false);
             return;
         }
 
+        requeue.HasBegun = true;
+        _working++;
         if (_active.TryGetValue(queueId, out ActiveMessage? message))
         {
-            message.WhenLeft = () => idle.SetResult(true);
+            message.WhenLeft = () => requeue.Idle.SetResult(true);
             Withdraw(message);
         }
         else
         {
-            idle.SetResult(true);
+            requeue.Idle.SetResult(true);
         }
     }
 
-    private Task<bool> EndRequeue(string queueId, bool copied)
+    private void End(Requeue requeue, bool copied)
     {
-        _requeuing.Remove(queueId);
+        if (!requeue.HasBegun)
+        {
+            return;
+        }
+
+        _working--;
+        _requeuing.Remove(requeue.QueueId);
         WriteRecords();
         if (copied)
         {
-            return _store.RecordAsync([new MessageRemoved(queueId)], urgent: true);
+            requeue.Ended.SetResult(_store.RecordAsync([new MessageRemoved(requeue.QueueId)], urgent: true));
+            return;
         }
 
-        // It is still what it was: back into line.
-        _resumed.Enqueue(new Resumption(queueId, true));
-        return Task.FromResult(true);
+        // It is still what it was: back into line, at once or when the deliveries that were not waited for have ended.
+        _resumed.Enqueue(new Resumption(requeue.QueueId, true));
     }
 
     private async ValueTask<string?> CopyAsync(string queueId, MailLog log, CancellationToken cancellationToken)

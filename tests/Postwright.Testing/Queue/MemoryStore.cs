@@ -25,6 +25,9 @@ public sealed class MemoryStore : IMessageStore
     /// <summary>Makes loads fail as a broken disk would.</summary>
     public bool FailLoads { get; set; }
 
+    /// <summary>The sync that an append waits for, whatever is cancelled meanwhile; null for none.</summary>
+    public Func<Task>? Sync { get; set; }
+
     /// <summary>Makes records come back as not durable.</summary>
     public bool RefuseRecords { get; set; }
 
@@ -62,11 +65,16 @@ public sealed class MemoryStore : IMessageStore
 
     public string NewQueueId() => $"Q{Interlocked.Increment(ref _lastId):X5}";
 
-    public ValueTask<StoreStatus> AppendAsync(Envelope envelope, MessageContent content, CancellationToken cancellationToken)
+    public async ValueTask<StoreStatus> AppendAsync(Envelope envelope, MessageContent content, CancellationToken cancellationToken)
     {
         if (AppendAnswer is { } answer)
         {
-            return ValueTask.FromResult(answer);
+            return answer;
+        }
+
+        if (Sync is { } sync)
+        {
+            await sync();
         }
 
         lock (_gate)
@@ -75,7 +83,7 @@ public sealed class MemoryStore : IMessageStore
             _order.Add(envelope.QueueId);
         }
 
-        return ValueTask.FromResult(StoreStatus.Stored);
+        return StoreStatus.Stored;
     }
 
     public Task<bool> RecordAsync(IReadOnlyList<QueueChange> changes, bool urgent = false)
