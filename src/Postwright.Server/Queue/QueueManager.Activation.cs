@@ -1,5 +1,6 @@
 using Postwright.Protocol.Mail;
 using Postwright.Server.Deliver;
+using Postwright.Server.Deliver.Local;
 using Postwright.Server.Queue.Scheduling;
 using Postwright.Server.Report;
 using Postwright.Server.Route;
@@ -258,6 +259,7 @@ public sealed partial class QueueManager
         message.Open = pending;
         _activeRecipients += pending;
         LogActive(message);
+        List<int> waiting = [];
         for (int i = 0; i < message.Progress.Length; i++)
         {
             if (message.Routes[i] is not { } route)
@@ -269,6 +271,10 @@ public sealed partial class QueueManager
             {
                 GiveUp(message, i, route);
             }
+            else if (new Via(message.Recipients[i].Via).IsPart)
+            {
+                waiting.Add(i);
+            }
             else
             {
                 Schedule(message, i, route);
@@ -276,6 +282,7 @@ public sealed partial class QueueManager
         }
 
         message.Routes = [];
+        ForwardWaiting(message, waiting);
         if (message.Open == 0)
         {
             EndRound(message);

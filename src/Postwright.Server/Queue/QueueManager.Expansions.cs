@@ -11,6 +11,10 @@ namespace Postwright.Server.Queue;
 // of the same message. Members elsewhere go into a new message, as in Postfix: it has a Delivered-To: header by which a loop
 // over other machines is seen, and passes virtual_alias_maps. Members with another sender (owner-alias) go into new messages
 // in any case. Everything new is durable before, or with, the record that the recipient is done.
+//
+// An expansion may need several new messages: its parts. When one cannot be made, those before it stay made: the recipient is
+// done, and the members of the others wait as recipients of this message, marked (Via.AsPart), to be forwarded in a later round.
+// Only a crash between a part and that record makes a part twice.
 
 public sealed partial class QueueManager
 {
@@ -23,9 +27,18 @@ public sealed partial class QueueManager
 
         public List<string> ForwardedAs { get; } = [];
 
-        /// <summary>Why the expansion is not done; null when it is.</summary>
+        /// <summary>Members of the parts that were not forwarded, marked as such.</summary>
+        public List<EnvelopeRecipient> Waiting { get; } = [];
+
+        /// <summary>Why the expansion, or what waits of it, is not done; null when all is.</summary>
         public RecipientResult? Failure { get; set; }
     }
+
+    /// <summary>Members that leave in one new message.</summary>
+    /// <param name="NewSender">Its sender; null for the one of the message.</param>
+    /// <param name="Members">Its recipients.</param>
+    /// <param name="CameThrough">For mail that leaves for elsewhere: what its trace headers show; null for members that stay here.</param>
+    private sealed record ExpansionPart(string? NewSender, IReadOnlyList<EnvelopeRecipient> Members, Via? CameThrough);
 
     private void Expand(ActiveMessage message, DeliveryRecipient recipient, RecipientResult result, TransportQueue transport)
     {
@@ -55,22 +68,27 @@ public sealed partial class QueueManager
                 }
             }
 
+            List<ExpansionPart> parts = [];
             if (result.NewSender is not null && outcome.Here.Count > 0)
             {
-                await ForwardAsync(message, result, outcome, [.. outcome.Here], null);
+                parts.Add(new ExpansionPart(result.NewSender, [.. outcome.Here], null));
                 outcome.Here.Clear();
             }
 
             foreach (IGrouping<string, EnvelopeRecipient> group in elsewhere.GroupBy(member => member.Via))
             {
-                IReadOnlyList<string> deliveredTo = DeliveredTo(new Via(group.Key), recipient.Address);
-                await ForwardAsync(message, result, outcome, [.. group.Select(member => member with { Via = "" })], deliveredTo);
+                Via via = new(group.Key);
+                parts.Add(new ExpansionPart(result.NewSender, [.. group], via.Trace() is (null, []) ? via.Add('a', recipient.Address) : via));
+            }
+
+            foreach (ExpansionPart part in parts)
+            {
+                await TakePartAsync(message, part, outcome);
             }
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            _log.Warning($"{message.QueueId}: cannot take over what {recipient.Address} expands to: {error.Message}");
-            outcome.Failure = new RecipientResult(result.Index, DeliveryStatus.Deferred, "4.3.0", "queue file write error", result.Relay);
+            outcome.Failure = NotTakenOver(message, error);
         }
 
         Post(() =>
@@ -80,63 +98,88 @@ public sealed partial class QueueManager
         });
     }
 
-    private static List<string> DeliveredTo(Via via, string address)
+    /// <summary>Forwards a part; after a failure those that follow wait with it.</summary>
+    private async ValueTask TakePartAsync(ActiveMessage message, ExpansionPart part, ExpansionOutcome outcome)
     {
-        (string? latest, IReadOnlyList<string> earlier) = via.Trace();
-        List<string> all = latest is null ? [.. earlier] : [latest, .. earlier];
-        return all.Count == 0 ? [address] : all;
+        outcome.Failure ??= await ForwardAsync(message, part, outcome.ForwardedAs);
+        if (outcome.Failure is not null && part.CameThrough is { } via)
+        {
+            outcome.Waiting.AddRange(part.Members.Select(member => member with { Via = via.AsPart(part.NewSender).Text }));
+        }
     }
 
-    /// <summary>Makes a new message of the members, with trace headers where it leaves for elsewhere.</summary>
-    private async ValueTask ForwardAsync(
-        ActiveMessage message, RecipientResult result, ExpansionOutcome outcome, IReadOnlyList<EnvelopeRecipient> members, IReadOnlyList<string>? deliveredTo)
+    private static List<string> DeliveredTo(Via via)
     {
-        if (outcome.Failure is not null)
-        {
-            return;
-        }
+        (string? latest, IReadOnlyList<string> earlier) = via.Trace();
+        return latest is null ? [.. earlier] : [latest, .. earlier];
+    }
 
+    private RecipientResult NotTakenOver(ActiveMessage message, Exception error)
+    {
+        _log.Warning($"{message.QueueId}: cannot take over what a recipient expands to: {error.Message}");
+        return NotForwarded(DeliveryStatus.Deferred, "4.3.0", "queue file write error");
+    }
+
+    /// <summary>Of no recipient yet, and nowhere.</summary>
+    private static RecipientResult NotForwarded(DeliveryStatus status, string dsn, string reason) => new(0, status, dsn, reason, "none");
+
+    /// <summary>Makes a new message of the members, with trace headers where it leaves for elsewhere. Why it could not; null when it is durable.</summary>
+    private async ValueTask<RecipientResult?> ForwardAsync(ActiveMessage message, ExpansionPart part, List<string> forwardedAs)
+    {
+        try
+        {
+            (CleanupStatus status, string queueId) = await ForwardAsync(message, part);
+            if (status is CleanupStatus.Queued or CleanupStatus.Discarded)
+            {
+                forwardedAs.Add(queueId);
+                return null;
+            }
+
+            return status == CleanupStatus.TooManyHops
+                ? NotForwarded(DeliveryStatus.Bounced, "5.4.0", "too many hops")
+                : NotForwarded(DeliveryStatus.Deferred, "4.3.0", "queue file write error");
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            return NotTakenOver(message, error);
+        }
+    }
+
+    private async ValueTask<(CleanupStatus Status, string QueueId)> ForwardAsync(ActiveMessage message, ExpansionPart part)
+    {
         using StoredMessage stored = await _store.LoadAsync(message.QueueId, _stop) ?? throw new IOException("queue file is gone");
         DateTimeOffset now = _time.GetUtcNow();
         Envelope envelope = stored.Envelope with
         {
             QueueId = _store.NewQueueId(),
             Arrival = now,
-            Sender = result.NewSender ?? stored.Envelope.Sender,
-            EnvelopeId = result.NewSender is null ? stored.Envelope.EnvelopeId : "",
+            Sender = part.NewSender ?? stored.Envelope.Sender,
+            EnvelopeId = part.NewSender is null ? stored.Envelope.EnvelopeId : "",
             Recipients = [],
             MaildropKey = "",
             Hold = false,
         };
-        using ICleanupMessage copy = _cleanup!.Begin(envelope, deliveredTo is null ? CleanupOptions.None : CleanupOptions.VirtualAliases | CleanupOptions.HopCount);
-        foreach (EnvelopeRecipient member in members)
+        using ICleanupMessage copy = _cleanup!.Begin(envelope, part.CameThrough is null ? CleanupOptions.None : CleanupOptions.VirtualAliases | CleanupOptions.HopCount);
+        foreach (EnvelopeRecipient member in part.Members)
         {
-            copy.AddRecipient(member);
+            copy.AddRecipient(part.CameThrough is null ? member : member with { Via = "" });
         }
 
-        if (deliveredTo is not null)
+        if (part.CameThrough is { } via)
         {
-            await copy.WriteAsync(_reports.TraceHeaders(envelope.QueueId, MailDate.Format(now, _time.LocalTimeZone), deliveredTo), _stop);
+            await copy.WriteAsync(_reports.TraceHeaders(envelope.QueueId, MailDate.Format(now, _time.LocalTimeZone), DeliveredTo(via)), _stop);
         }
 
         await CopyContentAsync(stored.Content, copy, _stop);
-        CleanupStatus status = await copy.FinishAsync(_stop);
-        if (status is CleanupStatus.Queued or CleanupStatus.Discarded)
-        {
-            outcome.ForwardedAs.Add(envelope.QueueId);
-            return;
-        }
-
-        outcome.Failure = status == CleanupStatus.TooManyHops
-            ? new RecipientResult(result.Index, DeliveryStatus.Bounced, "5.4.0", "too many hops", result.Relay)
-            : new RecipientResult(result.Index, DeliveryStatus.Deferred, "4.3.0", "queue file write error", result.Relay);
+        return (await copy.FinishAsync(_stop), envelope.QueueId);
     }
 
     private void FinishExpansion(
         ActiveMessage message, DeliveryRecipient recipient, RecipientResult result, TransportQueue transport, ExpansionOutcome outcome)
     {
-        if (outcome.Failure is { } failure)
+        if (outcome.Failure is { } failure && outcome.ForwardedAs.Count == 0)
         {
+            failure = failure with { Index = result.Index, Relay = result.Relay };
             LogResult(message, recipient, failure, transport);
             Account(message, recipient, failure, transport);
             RoundMayEnd(message);
@@ -155,30 +198,83 @@ public sealed partial class QueueManager
         if (!message.IsRemoved)
         {
             RecordDone(message);
-            _changes.Add(outcome.Here.Count == 0
+            _changes.Add(outcome.Here.Count + outcome.Waiting.Count == 0
                 ? new RecipientsDone(message.QueueId, [recipient.Index])
-                : new RecipientExpanded(message.QueueId, recipient.Index, outcome.Here));
+                : new RecipientExpanded(message.QueueId, recipient.Index, [.. outcome.Here, .. outcome.Waiting]));
         }
 
-        ScheduleExpansion(message, outcome);
+        ScheduleExpansion(message, outcome, result, transport);
         RoundMayEnd(message);
     }
 
-    private void ScheduleExpansion(ActiveMessage message, ExpansionOutcome outcome)
+    private void ScheduleExpansion(ActiveMessage message, ExpansionOutcome outcome, RecipientResult result, TransportQueue transport)
     {
-        int first = message.Append(outcome.Here);
+        int first = message.Append([.. outcome.Here, .. outcome.Waiting]);
         if (IsStopping || message.IsWithdrawn)
         {
             return;
         }
 
-        message.Open += outcome.Here.Count;
-        message.Counted += outcome.Here.Count;
-        _activeRecipients += outcome.Here.Count;
+        int count = outcome.Here.Count + outcome.Waiting.Count;
+        message.Open += count;
+        message.Counted += count;
+        _activeRecipients += count;
         for (int i = 0; i < outcome.Here.Count; i++)
         {
             Schedule(message, first + i, outcome.Routes[i]);
         }
+
+        for (int i = outcome.Here.Count; i < count; i++)
+        {
+            EndWaiting(message, outcome.Failure! with { Index = first + i, Relay = result.Relay }, transport);
+        }
+    }
+
+    /// <summary>Forwards what an earlier round could not.</summary>
+    private void ForwardWaiting(ActiveMessage message, List<int> waiting)
+    {
+        if (waiting.Count > 0)
+        {
+            _working++;
+            _ = ForwardWaitingAsync(message, message.Recipients, waiting);
+        }
+    }
+
+    private async Task ForwardWaitingAsync(ActiveMessage message, IReadOnlyList<EnvelopeRecipient> recipients, List<int> waiting)
+    {
+        await Task.Yield();
+        List<RecipientResult> results = [];
+        foreach (IGrouping<string, int> group in waiting.GroupBy(index => recipients[index].Via))
+        {
+            Via via = new Via(group.Key).WithoutPart(out string? newSender);
+            List<string> forwardedAs = [];
+            RecipientResult result = await ForwardAsync(message, new ExpansionPart(newSender, [.. group.Select(index => recipients[index])], via), forwardedAs)
+                ?? new RecipientResult(0, DeliveryStatus.Sent, "2.0.0", $"forwarded as {forwardedAs[0]}", "none");
+            results.AddRange(group.Select(index => result with { Index = index }));
+        }
+
+        Post(() =>
+        {
+            _working--;
+            results.ForEach(result => EndWaiting(message, result, FindTransport(RetryService)!));
+            RoundMayEnd(message);
+        });
+    }
+
+    private void EndWaiting(ActiveMessage message, RecipientResult result, TransportQueue transport)
+    {
+        EnvelopeRecipient member = message.Recipients[result.Index];
+        DeliveryRecipient recipient = new(result.Index, member, member.Address);
+        LogResult(message, recipient, result, transport);
+        if (result.Status == DeliveryStatus.Sent)
+        {
+            // Whoever wants to be told of success is told by the new message.
+            MarkDone(message, result.Index);
+            message.Open--;
+            return;
+        }
+
+        Account(message, recipient, result, transport);
     }
 
     /// <summary>

@@ -12,6 +12,9 @@ public sealed class MemoryCleanup(IMessageStore store, Action<string> arrived) :
     /// <summary>What every message waits for before it is kept; null for nothing.</summary>
     public Task? Before { get; set; }
 
+    /// <summary>Refuses some messages, by their recipients; null for <see cref="Answer"/>.</summary>
+    public Func<IReadOnlyList<EnvelopeRecipient>, CleanupStatus?> AnswerFor { get; set; } = static _ => null;
+
     public ICleanupMessage Begin(Envelope envelope, CleanupOptions options) => new Message(this, envelope);
 
     private sealed class Message(MemoryCleanup owner, Envelope envelope) : ICleanupMessage
@@ -26,14 +29,15 @@ public sealed class MemoryCleanup(IMessageStore store, Action<string> arrived) :
         public async ValueTask<CleanupStatus> FinishAsync(CancellationToken cancellationToken)
         {
             await (owner.Before ?? Task.CompletedTask).WaitAsync(cancellationToken);
-            if (owner.Answer == CleanupStatus.Queued)
+            CleanupStatus answer = owner.AnswerFor(_recipients) ?? owner.Answer;
+            if (answer == CleanupStatus.Queued)
             {
                 await owner.Store.AppendAsync(
                     envelope with { Recipients = _recipients, Size = _content.Length }, new MemoryContent(_content.ToArray()), cancellationToken);
                 owner.Arrived(envelope.QueueId);
             }
 
-            return owner.Answer;
+            return answer;
         }
 
         public void Dispose() => _content.Dispose();

@@ -7,7 +7,8 @@ namespace Postwright.Server.Deliver.Local;
 /// <c>=</c> and a text with <c>%XX</c> for everything unusual: <c>a=</c> the address of an alias, <c>o=</c> the same where Postfix
 /// would have made a new message (owner-alias, included file), <c>f=</c> the address of a user whose .forward it was, <c>l=</c> that
 /// of an unknown user whom luser_relay replaced, and last, perhaps, <c>m=</c>: this recipient is that member (a command or file)
-/// of what its address expands to. The queue gives it back as it was; a forged one can skip expansions and pick members of an
+/// of what its address expands to. First, perhaps, stands <c>p=</c>, which the queue has put there and takes off again: this
+/// recipient is to leave in a new message, whose sender follows in angle brackets unless it is that of the message. The queue gives it back as it was; a forged one can skip expansions and pick members of an
 /// alias, and so order nothing that mail to the alias would not.
 /// </summary>
 internal readonly record struct Via(string Text)
@@ -60,6 +61,25 @@ internal readonly record struct Via(string Text)
 
     /// <summary>Without the member.</summary>
     public Via WithoutMember => Member is null ? this : new Via(Text[..Math.Max(0, Text.LastIndexOf(' '))]);
+
+    /// <summary>True for a recipient that is to leave in a new message.</summary>
+    public bool IsPart => Text.StartsWith("p=", StringComparison.Ordinal);
+
+    /// <summary>The same, to leave in a new message with that sender; null for the sender of the message.</summary>
+    public Via AsPart(string? newSender)
+    {
+        string part = Element('p', newSender is null ? "" : $"<{newSender}>");
+        return new Via(Text.Length == 0 ? part : $"{part} {Text}");
+    }
+
+    /// <summary>Takes back what <see cref="AsPart"/> has added.</summary>
+    public Via WithoutPart(out string? newSender)
+    {
+        int end = Text.IndexOf(' ');
+        string sender = Unescape(end < 0 ? Text[2..] : Text[2..end]);
+        newSender = sender.Length < 2 ? null : sender[1..^1];
+        return new Via(end < 0 ? "" : Text[(end + 1)..]);
+    }
 
     /// <summary>True when it came through this.</summary>
     public bool Has(char kind, string value)

@@ -1,3 +1,4 @@
+using Postwright.Server.Cleanup;
 using Postwright.Server.Deliver;
 using Postwright.Server.Queue;
 using Postwright.Server.Route;
@@ -50,7 +51,7 @@ public sealed class ExpansionTests
     public async Task An_alias_whose_new_message_cannot_be_kept_waits()
     {
         await using QueueRig rig = Rig(out ScriptedAgent local, out _);
-        rig.Cleanup.Answer = Server.Cleanup.CleanupStatus.WriteError;
+        rig.Cleanup.Answer = CleanupStatus.WriteError;
         local.Answer = (_, recipient) => Expanded(recipient, null, [Member("far@there.test", "a=list@here.test"), Member("joe@here.test", "a=list@here.test")]);
         rig.Start();
 
@@ -59,6 +60,98 @@ public sealed class ExpansionTests
         await rig.Eventually(() => rig.Store.Changes.OfType<MessageDeferred>().Any());
         Assert.DoesNotContain(rig.Store.Changes, change => change is RecipientExpanded or RecipientsDone or MessageRemoved);
         Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<list@here.test>") && line.EndsWith("status=deferred (queue file write error)"));
+    }
+
+    [Fact]
+    public async Task A_part_that_is_durable_is_not_made_again_when_the_next_one_fails()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out ScriptedAgent smtp);
+        bool tableFails = true;
+        rig.Cleanup.AnswerFor = members => Volatile.Read(ref tableFails) && members.Any(member => member.Address == "far@there.test") ? CleanupStatus.TableError : null;
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test"
+            ? Expanded(recipient, "owner-list@here.test", [Member("joe@here.test", "a=list@here.test"), Member("far@there.test", "a=list@here.test")])
+            : Sent(recipient);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(TimeSpan.FromMinutes(5), () => rig.Store.Changes.OfType<MessageDeferred>().Count() >= 5);
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "list@here.test"));
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "joe@here.test"));
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<far@there.test>, orig_to=<list@here.test>") && line.EndsWith("status=deferred (queue file write error)"));
+
+        Volatile.Write(ref tableFails, false);
+        await rig.Eventually(TimeSpan.FromMinutes(5), () => rig.Store.Count == 0 && smtp.Requests.Count == 1);
+        DeliveryRequest toFar = smtp.Requests.Single();
+        Assert.Equal("owner-list@here.test", toFar.Envelope.Sender);
+        Assert.Equal(("far@there.test", ""), (toFar.Recipients.Single().Address, toFar.Recipients.Single().Recipient.Via));
+        Assert.Contains("\r\nDelivered-To: list@here.test\r\nSubject: x\r\n", smtp.Contents[toFar.Envelope.QueueId]);
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "joe@here.test"));
+        Assert.Contains(rig.Log.All, line => line.Contains($"{id}: to=<far@there.test>") && line.EndsWith($"status=sent (forwarded as {toFar.Envelope.QueueId})"));
+    }
+
+    [Fact]
+    public async Task Parts_for_elsewhere_are_made_once_each_without_an_owner_too()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out ScriptedAgent smtp);
+        int failures = 4;
+        rig.Cleanup.AnswerFor = members => members.Any(member => member.Address == "b@there.test") && Interlocked.Decrement(ref failures) >= 0 ? CleanupStatus.TableError : null;
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test"
+            ? Expanded(recipient, null, [Member("a@there.test", "a=list@here.test"), Member("b@there.test", "o=list@here.test"), Member("c@there.test", "o=list@here.test"), Member("joe@here.test", "a=list@here.test")])
+            : Sent(recipient);
+        rig.Start();
+
+        rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(TimeSpan.FromMinutes(5), () => rig.Store.Count == 0 && smtp.Requests.Count >= 2);
+        Assert.Equal(["a@there.test", "b@there.test", "c@there.test"], smtp.Requests.SelectMany(request => request.Recipients).Select(recipient => recipient.Address).Order());
+        Assert.All(smtp.Requests, request => Assert.Equal("a@test", request.Envelope.Sender));
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "joe@here.test"));
+        Assert.Equal(2, smtp.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_stop_between_two_parts_forgets_neither()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out _);
+        rig.Cleanup.AnswerFor = members =>
+        {
+            if (members.All(member => member.Address != "far@there.test"))
+            {
+                return null;
+            }
+
+            _ = rig.StopAsync();
+            throw new OperationCanceledException();
+        };
+        local.Answer = (_, recipient) => Expanded(recipient, "", [Member("joe@here.test", "a=list@here.test"), Member("far@there.test", "a=list@here.test")]);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(() => rig.Store.Changes.OfType<RecipientExpanded>().Any());
+        RecipientExpanded change = rig.Store.Changes.OfType<RecipientExpanded>().Single();
+        Assert.Equal((id, 0), (change.QueueId, change.Recipient));
+        Assert.Equal(("far@there.test", "p=<> a=list@here.test"), (change.Into.Single().Address, change.Into.Single().Via));
+        Assert.DoesNotContain(rig.Store.Changes, change => change is MessageRemoved or MessageDeferred);
+    }
+
+    [Fact]
+    public async Task A_part_that_cannot_be_made_at_all_is_returned_by_itself()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out ScriptedAgent smtp);
+        rig.Cleanup.AnswerFor = members => members.Any(member => member.Address == "far@there.test") ? CleanupStatus.TooManyHops : null;
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test"
+            ? Expanded(recipient, "owner-list@here.test", [Member("joe@here.test", "a=list@here.test"), Member("far@there.test", "a=list@here.test")])
+            : Sent(recipient);
+        rig.Start();
+
+        rig.Send("a@test", "list@here.test");
+
+        await rig.Eventually(() => rig.Store.Count == 0 && smtp.Requests.Count == 1);
+        Assert.Equal("a@test", smtp.Requests.Single().Recipients.Single().Address);
+        Assert.Contains("Final-Recipient: rfc822; far@there.test", smtp.Contents.Values.Single());
+        Assert.Single(local.Requests, request => request.Recipients.Any(recipient => recipient.Address == "joe@here.test"));
     }
 
     [Fact]
