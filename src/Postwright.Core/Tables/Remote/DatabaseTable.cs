@@ -15,7 +15,7 @@ internal abstract class DatabaseTable : RemoteTable
     {
         Settings = settings;
         Templates = new TableTemplates(source.Name, source.Log.Warning);
-        _resultTemplate = Templates.Add(settings.Get("result_format", oldResultTemplate ?? "%s"), isQuery: false);
+        _resultTemplate = Templates.Add(settings.Filled("result_format", oldResultTemplate ?? "%s"), isQuery: false);
         _expansionLimit = settings.GetInt("expansion_limit", 0);
         string domains = settings.Get("domain", "");
         _domains = domains.Length == 0 ? null : StringList.Open(source.Lists, $"{source.Name}: domain", domains);

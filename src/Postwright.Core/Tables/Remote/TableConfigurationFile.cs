@@ -11,11 +11,13 @@ namespace Postwright.Core.Tables.Remote;
 internal sealed class TableConfigurationFile
 {
     private readonly Func<string, string?> _find;
+    private readonly Func<string, int> _line;
 
-    private TableConfigurationFile(string place, Func<string, string?> find)
+    private TableConfigurationFile(string place, Func<string, string?> find, Func<string, int> line)
     {
         Place = place;
         _find = find;
+        _line = line;
     }
 
     /// <summary>The file, or main.cf's prefix; for messages.</summary>
@@ -28,7 +30,7 @@ internal sealed class TableConfigurationFile
         string name = source.Rest;
         if (name.Length > 0 && name[0] is not ('/' or '.'))
         {
-            return new TableConfigurationFile(name, parameter => source.Configuration.GetUserDefined($"{name}_{parameter}"));
+            return new TableConfigurationFile(name, parameter => source.Configuration.GetUserDefined($"{name}_{parameter}"), static _ => 0);
         }
 
         if (ConfigurationFile.Read(name, out string text) is { } trouble)
@@ -39,17 +41,24 @@ internal sealed class TableConfigurationFile
         return Parse(text, name, source.Log.Warning);
     }
 
-    /// <summary>Reads settings from a file's text; lines that are none are warned of.</summary>
+    /// <summary>Reads settings from a file's text; what Postfix only warns of is warned of.</summary>
+    /// <exception cref="RemoteConfigurationException">A line is no setting: with its default in its place another server might be asked.</exception>
     public static TableConfigurationFile Parse(string text, string file, Action<string> warn)
     {
         var errors = new List<ConfigurationError>();
         Dictionary<string, Setting> settings = MainCf.Parse(text, file, errors);
         foreach (ConfigurationError error in errors)
         {
+            if (error.IsFatal)
+            {
+                throw new RemoteConfigurationException(error.ToString());
+            }
+
             warn(error.ToString());
         }
 
-        return new TableConfigurationFile(file, parameter => settings.GetValueOrDefault(parameter)?.Value);
+        return new TableConfigurationFile(
+            file, parameter => settings.GetValueOrDefault(parameter)?.Value, parameter => settings.GetValueOrDefault(parameter)?.Line ?? 0);
     }
 
     /// <summary>The value, or null when it is not set.</summary>
@@ -60,7 +69,12 @@ internal sealed class TableConfigurationFile
 
     /// <summary>A value that must be there.</summary>
     /// <exception cref="RemoteConfigurationException">It is not, or it is empty.</exception>
-    public string Require(string name) => _find(name) is { Length: > 0 } value ? value : throw Wrong(name, "must be set");
+    public string Require(string name) => Filled(name, "");
+
+    /// <summary>The value, or <paramref name="otherwise"/> when it is not set.</summary>
+    /// <exception cref="RemoteConfigurationException">It is empty.</exception>
+    public string Filled(string name, string otherwise) =>
+        Get(name, otherwise) is { Length: > 0 } value ? value : throw new RemoteConfigurationException($"{Place}: bad string length 0 < 1: {name} = ");
 
     /// <summary>A whole number.</summary>
     /// <exception cref="RemoteConfigurationException">It is none, or out of its limits.</exception>
@@ -93,5 +107,7 @@ internal sealed class TableConfigurationFile
     public static string[] Words(string text) => text.Split([' ', ',', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>What to throw when a value is wrong.</summary>
-    public RemoteConfigurationException Wrong(string name, string what) => new($"{Place}: {name} {what}");
+    public RemoteConfigurationException Wrong(string name, string what) => new($"{Where(name)}: {name} {what}");
+
+    private string Where(string name) => _line(name) is > 0 and int line ? $"{Place}, line {line}" : Place;
 }

@@ -17,8 +17,11 @@ public sealed class TableConfigurationTests
     }
 
     [Theory]
-    [InlineData("query = SELECT 1\n", "dbpath must be set")]
-    [InlineData("dbpath = /x\n", "select_field must be set")]
+    [InlineData("query = SELECT 1\n", ".cf: bad string length 0 < 1: dbpath = ")]
+    [InlineData("dbpath = /x\n", ".cf: bad string length 0 < 1: table = ")]
+    [InlineData("dbpath = /x\ntable =\n", ".cf: bad string length 0 < 1: table = ")]
+    [InlineData("dbpath = /x\nquery =\ntable = t\n", ".cf: bad string length 0 < 1: select_field = ")]
+    [InlineData("dbpath = /x\nquery = x\nresult_format =\n", ".cf: bad string length 0 < 1: result_format = ")]
     [InlineData("dbpath = /x\nquery = %q\n", "Invalid query template: %q")]
     [InlineData("dbpath = /x\nquery = %\n", "Invalid query template: %")]
     [InlineData("dbpath = /x\nquery = x\nresult_format = %0\n", "Invalid result template: %0")]
@@ -28,6 +31,20 @@ public sealed class TableConfigurationTests
         using RemoteRig rig = new();
         Assert.Equal("!", await rig.AskAsync(rig.Configure("sqlite", settings), "a"));
         Assert.Contains(rig.Log.All, line => line.StartsWith("postfix/proxymap: error: ", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("ldap", "bogus\nserver_host = 127.0.0.9", "line 1: missing '=' after attribute name: \"bogus\"")]
+    [InlineData("ldap", "server_host 127.0.0.9", "line 1: missing '=' after attribute name: \"server_host 127.0.0.9\"")]
+    [InlineData("mysql", "# hosts\nhosts: db.example", "line 2: missing '=' after attribute name: \"hosts: db.example\"")]
+    [InlineData("redis", "= x", "line 1: missing attribute name: \"= x\"")]
+    [InlineData("mysql", "query = x", ".cf: bad string length 0 < 1: dbname = ")]
+    [InlineData("pgsql", "hosts = localhost\nquery = x", ".cf: bad string length 0 < 1: dbname = ")]
+    [InlineData("pgsql", "hosts = postgresql://localhost\nquery = x", ".cf: bad string length 0 < 1: dbname = ")]
+    public async Task A_damaged_file_asks_no_server(string type, string settings, string reason)
+    {
+        using RemoteRig rig = new();
+        await rig.RefusesAsync(type, settings, reason);
     }
 
     [Fact]

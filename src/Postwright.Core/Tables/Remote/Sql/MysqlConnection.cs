@@ -48,11 +48,10 @@ internal sealed class MysqlConnection : RemoteConnection
         {
             var connection = new MysqlConnection(stream) { _isPrivate = endpoint.Path is not null };
             await connection.LogInAsync(endpoint, login, cancellationToken);
-            if (!login.Charset.StartsWith("utf8mb4", StringComparison.Ordinal))
-            {
-                await connection.QueryAsync($"SET NAMES {login.Charset}", static _ => { }, needsRows: false, cancellationToken);
-            }
 
+            // Always: a server may pass over what the login says, or set something else for each client (init_connect); and the
+            // answer tells how backslashes are read after that.
+            await connection.QueryAsync($"SET NAMES {login.Charset}", static _ => { }, needsRows: false, cancellationToken);
             return connection;
         }
         catch

@@ -29,11 +29,7 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
     {
         TableConfigurationFile settings = TableConfigurationFile.Open(source);
         Dictionary<string, string> options = Options(settings);
-        string charset = settings.Get("charset", "utf8mb4");
-        if (charset.Length == 0 || !charset.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_'))
-        {
-            throw settings.Wrong("charset", "must be the name of a character set");
-        }
+        string charset = SqlCharacterSets.ForMysql(settings);
 
         string Value(string name, string option) => settings.Find(name) ?? options.GetValueOrDefault(option) ?? "";
         RemoteTls tls = new()
@@ -47,7 +43,7 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
         };
         bool usesTls = tls.VerifiesChain || tls.VerifiesName || tls.CertificateFile.Length > 0 || settings.Get("tls_ciphers", "").Length > 0;
         var login = new MysqlLogin(
-            Value("user", "user"), Value("password", "password"), settings.Get("dbname", ""), charset,
+            Value("user", "user"), Value("password", "password"), settings.Require("dbname"), charset,
             usesTls ? tls with { VerifiesChain = tls.VerifiesChain || tls.VerifiesName } : null);
         string[] hosts = settings.GetWords("hosts");
         if (hosts.Length == 0)

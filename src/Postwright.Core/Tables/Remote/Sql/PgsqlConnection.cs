@@ -251,6 +251,10 @@ internal sealed class PgsqlConnection : RemoteConnection
                 {
                     _backslashIsPlain = value == "on";
                 }
+                else if (parameter is ["client_encoding", var encoding, ..] && !SqlCharacterSets.IsSafeForPgsql(encoding))
+                {
+                    throw new RemoteFailure($"the server reads queries in {encoding}, in which a quote could be a part of a character");
+                }
 
                 break;
             case 'K' or 'N':

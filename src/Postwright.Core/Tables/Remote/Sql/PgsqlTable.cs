@@ -25,7 +25,7 @@ internal sealed class PgsqlTable : SqlServerTable<PgsqlConnection>
             hosts = ["localhost"];
         }
 
-        string encoding = settings.Get("encoding", "UTF8");
+        string encoding = SqlCharacterSets.ForPgsql(settings);
         foreach (string host in hosts)
         {
             (RemoteEndpoint endpoint, PgsqlLogin login) = Host(host, settings, encoding);
@@ -43,8 +43,11 @@ internal sealed class PgsqlTable : SqlServerTable<PgsqlConnection>
             settings.Get("user", ""), settings.Get("password", ""), settings.Get("dbname", ""), encoding, new PgsqlTls(true, false, new RemoteTls()));
         if (host.StartsWith("postgresql://", StringComparison.Ordinal) || host.StartsWith("postgres://", StringComparison.Ordinal))
         {
-            return FromUri(host, login);
+            (RemoteEndpoint Endpoint, PgsqlLogin Login) named = FromUri(host, login);
+            return named.Login.Database.Length > 0 ? named : (named.Endpoint, named.Login with { Database = settings.Require("dbname") });
         }
+
+        _ = settings.Require("dbname");
 
         if (host.StartsWith("unix:", StringComparison.Ordinal) || host.StartsWith('/'))
         {

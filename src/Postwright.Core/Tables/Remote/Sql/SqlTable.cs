@@ -11,8 +11,8 @@ internal abstract class SqlTable : DatabaseTable
     protected SqlTable(RemoteTableSource source, TableConfigurationFile settings, bool hasSelectFunction)
         : base(source, settings, DefaultTimeout)
     {
-        string query = settings.Find("query")
-            ?? (hasSelectFunction && settings.Find("select_function") is { } function ? $"SELECT {function}('%s')" : Legacy(settings));
+        string query = settings.Find("query") is { Length: > 0 } whole ? whole
+            : (hasSelectFunction && settings.Find("select_function") is { } function ? $"SELECT {function}('%s')" : Legacy(settings));
         _query = Templates.Add(query, isQuery: true);
     }
 
@@ -31,8 +31,11 @@ internal abstract class SqlTable : DatabaseTable
         }
     }
 
-    private static string Legacy(TableConfigurationFile settings) =>
-        $"SELECT {settings.Require("select_field")} FROM {settings.Require("table")} WHERE {settings.Require("where_field")}='%s' {settings.Get("additional_conditions", "")}";
+    private static string Legacy(TableConfigurationFile settings)
+    {
+        string table = settings.Require("table");
+        return $"SELECT {settings.Require("select_field")} FROM {table} WHERE {settings.Require("where_field")}='%s' {settings.Get("additional_conditions", "")}";
+    }
 }
 
 /// <summary>A SQL server in a network.</summary>

@@ -108,6 +108,60 @@ public sealed class MysqlTableTests(MysqlServer mysql) : SqlTableTests, IClassFi
         }
     }
 
+    [Theory]
+    [InlineData("gbk")]
+    [InlineData("GBK")]
+    [InlineData("big5")]
+    [InlineData("sjis")]
+    [InlineData("cp932")]
+    [InlineData("gb18030")]
+    [InlineData("euckr")]
+    [InlineData("utf16")]
+    [InlineData("swe7")]
+    [InlineData("nonesuch")]
+    public async Task A_character_set_in_which_a_quote_can_be_part_of_a_character_is_refused(string charset)
+    {
+        string table = Rig.Configure("mysql", Server + $"charset = {charset}\nquery = SELECT 'INJECTED' FROM dual WHERE 'x'='%s'\n");
+        Assert.Equal("!", await Rig.AskAsync(table, "\u4e2d' OR 1=1 -- "));
+        Assert.Contains(Rig.Log.All, line => line.Contains($".cf, line 6: charset = {charset} is refused", StringComparison.Ordinal) && line.Contains("utf8mb4", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("utf8")]
+    [InlineData("UTF8MB4")]
+    [InlineData("latin1")]
+    [InlineData("ujis")]
+    [InlineData("gb2312")]
+    [InlineData("binary")]
+    public async Task No_key_becomes_syntax_in_the_character_sets_that_are_taken(string charset)
+    {
+        string table = Rig.Configure("mysql", Server + $"charset = {charset}\nquery = SELECT 'INJECTED' FROM dual WHERE 'x'='%s'\n");
+        foreach (string key in (string[])["\u4e2d' OR 1=1 -- ", "\u00e9' OR 1=1 -- ", "\ud83d\ude00' OR 1=1 -- ", "\u4e2d\\' OR 1=1 -- ", "\u8fbd\\"])
+        {
+            Assert.Equal("-", await Rig.AskAsync(table, key));
+        }
+    }
+
+    [Fact]
+    public async Task What_the_server_does_to_a_fresh_connection_does_not_make_a_key_syntax()
+    {
+        _ = Server;
+        foreach (string statement in (string[])["SET NAMES gbk", "SET sql_mode = ''NO_BACKSLASH_ESCAPES''"])
+        {
+            await mysql.RunAsync($"SET GLOBAL init_connect = '{statement}'");
+            try
+            {
+                string table = Rig.Configure("mysql", Server + "query = SELECT 'INJECTED' FROM dual WHERE 'x'='%s'\n");
+                Assert.Equal("-", await Rig.AskAsync(table, "\u4e2d' OR 1=1 -- "));
+                Assert.Equal("-", await Rig.AskAsync(table, "' OR 1=1 -- "));
+            }
+            finally
+            {
+                await mysql.RunAsync("SET GLOBAL init_connect = ''");
+            }
+        }
+    }
+
     [Fact]
     public async Task A_server_without_backslash_escapes_gets_none()
     {
@@ -138,7 +192,7 @@ public sealed class MysqlTableTests(MysqlServer mysql) : SqlTableTests, IClassFi
             await WriteAsync(stream, 1, [0xfb, .. "/etc/passwd"u8]);
             Assert.Equal(0, await stream.ReadAsync(new byte[1]));
         });
-        Assert.Equal("!", await Rig.AskAsync(Rig.Configure("mysql", $"hosts = 127.0.0.1:{server.Port}\nuser = u\npassword = p\noption_group =\n" + ByAddress), "joe"));
+        Assert.Equal("!", await Rig.AskAsync(Rig.Configure("mysql", $"hosts = 127.0.0.1:{server.Port}\nuser = u\npassword = p\ndbname = d\noption_group =\n" + ByAddress), "joe"));
         Assert.Contains(Rig.Log.All, static line => line.Contains("the server asks for a file of ours", StringComparison.Ordinal));
     }
 

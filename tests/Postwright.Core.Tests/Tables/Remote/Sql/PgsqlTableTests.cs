@@ -88,6 +88,36 @@ public sealed class PgsqlTableTests(PgsqlServer pgsql) : SqlTableTests, IClassFi
         Assert.Equal(@"x\", await Rig.AskAsync(table, @"x\"));
     }
 
+    [Theory]
+    [InlineData("GBK")]
+    [InlineData("big5")]
+    [InlineData("SJIS")]
+    [InlineData("shift-jis")]
+    [InlineData("UHC")]
+    [InlineData("GB18030")]
+    [InlineData("JOHAB")]
+    [InlineData("nonesuch")]
+    public async Task An_encoding_in_which_a_quote_can_be_part_of_a_character_is_refused(string encoding)
+    {
+        string table = Rig.Configure("pgsql", Server + $"encoding = {encoding}\nquery = SELECT 'x'='%s'\n");
+        Assert.Equal("!", await Rig.AskAsync(table, "\u4e2d' OR true -- "));
+        Assert.Contains(Rig.Log.All, line => line.Contains($".cf, line 5: encoding = {encoding} is refused", StringComparison.Ordinal) && line.Contains("UTF8", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("utf-8")]
+    [InlineData("UNICODE")]
+    [InlineData("LATIN1")]
+    [InlineData("SQL_ASCII")]
+    public async Task No_key_becomes_syntax_in_the_encodings_that_are_taken(string encoding)
+    {
+        string table = Rig.Configure("pgsql", Server + $"encoding = {encoding}\nquery = SELECT 'INJECTED' WHERE 'x'='%s'\n");
+        foreach (string key in (string[])["' OR 1=1 -- ", "\u00e9' OR 1=1 -- ", "\u00e9\\' OR 1=1 -- "])
+        {
+            Assert.Equal("-", await Rig.AskAsync(table, key));
+        }
+    }
+
     [Fact]
     public async Task Unix_domain_sockets_and_uris_work()
     {
