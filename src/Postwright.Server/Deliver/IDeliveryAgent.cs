@@ -81,10 +81,13 @@ public sealed class DeliveryRequest
 /// <param name="Index">Position in the envelope.</param>
 /// <param name="Status">What happened.</param>
 /// <param name="Dsn">Enhanced status code, such as <c>2.0.0</c> (RFC 3463).</param>
-/// <param name="Reason">The text in parentheses: <c>250 2.0.0 Ok: queued as X</c>, <c>delivered to mailbox</c>, or why not.</param>
+/// <param name="Reason">The text in parentheses: <c>250 2.0.0 Ok: queued as X</c>, <c>delivered to mailbox</c>, or why not. At most 3,072 UTF-16 units are kept.</param>
 /// <param name="Relay">relay=: <c>host[addr]:port</c>, <c>local</c>, <c>none</c>.</param>
 public sealed record RecipientResult(int Index, DeliveryStatus Status, string Dsn, string Reason, string Relay)
 {
+    /// <inheritdoc cref="RecipientResult(int, DeliveryStatus, string, string, string)" path="/param[@name='Reason']" />
+    public string Reason { get; init => field = BoundedText.Cut(value, BoundedText.MostOfResult); } = BoundedText.Cut(Reason, BoundedText.MostOfResult);
+
     /// <summary>The address in the log line where it differs from the recipient's (after alias expansion), else null.</summary>
     public string? LoggedAddress { get; init; }
 
@@ -97,8 +100,8 @@ public sealed record RecipientResult(int Index, DeliveryStatus Status, string Ds
     /// <summary>Remote-MTA of a notice (RFC 3464, 2.3.5), a host name; null if no other server spoke.</summary>
     public string? RemoteMta { get; init; }
 
-    /// <summary>Diagnostic-Code of a notice, such as <c>smtp; 550 5.1.1 No such user</c>; null to use <see cref="Reason"/> with <c>X-Postfix</c>.</summary>
-    public string? Diagnostic { get; init; }
+    /// <summary>Diagnostic-Code of a notice, such as <c>smtp; 550 5.1.1 No such user</c>; null to use <see cref="Reason"/> with <c>X-Postfix</c>. As long as that at most.</summary>
+    public string? Diagnostic { get; init => field = value is null ? null : BoundedText.Cut(value, BoundedText.MostOfResult); }
 
     /// <summary>What the sender of a delivered message is told, if asked for.</summary>
     public SuccessReport Success { get; init; }

@@ -28,8 +28,8 @@ internal readonly record struct ServerReply(ConversationStatus Status, int Code,
 
     public static ServerReply Malformed { get; } = new(ConversationStatus.Malformed, 0, "");
 
-    /// <summary>On one line, as logs and notices quote it.</summary>
-    public string Quoted => Text.Replace('\n', ' ');
+    /// <summary>On one line, as logs and notices quote it: the first of a long one, since it is kept for each recipient while mail waits.</summary>
+    public string Quoted => BoundedText.Cut(Text, BoundedText.MostOfReply).Replace('\n', ' ');
 
     /// <summary>True for an answer of the class 2yz.</summary>
     public bool IsPositive => Status == ConversationStatus.Answered && Code / 100 == 2;

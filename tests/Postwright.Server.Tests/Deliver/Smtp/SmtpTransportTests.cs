@@ -89,6 +89,39 @@ public sealed class SmtpTransportTests
         Assert.Equal(DeliveryStatus.Sent, Assert.Single(await DeliverAsync($"[127.0.0.1]:{server.Port}", "x\r\n")).Status);
     }
 
+    [Fact]
+    public async Task A_long_reply_is_kept_in_part_and_what_it_answers_is_still_said()
+    {
+        string lines = string.Join('\n', Enumerable.Repeat("450-4.2.1 " + new string('y', 990), 60));
+        await using ScriptedServer server = new($"""
+            220 x ESMTP
+            ?EHLO
+            250 x
+            ?MAIL
+            250 ok
+            ?RCPT
+            {lines}
+            450 4.2.1 later
+            ~
+            """);
+        RecipientResult result = Assert.Single(await DeliverAsync($"[127.0.0.1]:{server.Port}", "x\r\n"));
+        Assert.Equal((DeliveryStatus.Deferred, "4.2.1"), (result.Status, result.Dsn));
+        Assert.StartsWith("host 127.0.0.1[127.0.0.1] said: 450-4.2.1 yyy", result.Reason, StringComparison.Ordinal);
+        Assert.EndsWith("yyy (in reply to RCPT TO command)", result.Reason, StringComparison.Ordinal);
+        Assert.InRange(result.Reason.Length, 2048, 2200);
+        Assert.InRange(result.Diagnostic!.Length, 2048, 2100);
+    }
+
+    [Fact]
+    public async Task A_long_greeting_that_refuses_is_kept_in_part()
+    {
+        string lines = string.Join('\n', Enumerable.Repeat("554-5.7.1 " + new string('y', 990), 60));
+        await using ScriptedServer server = new($"{lines}\n554 5.7.1 go\n~\n");
+        RecipientResult result = Assert.Single(await DeliverAsync($"[127.0.0.1]:{server.Port}", "x\r\n"));
+        Assert.Equal(DeliveryStatus.Deferred, result.Status);
+        Assert.InRange(result.Reason.Length, 2048, 2200);
+    }
+
     [Theory]
     [InlineData("450 4.2.1 later", DeliveryStatus.Deferred, "4.2.1")]
     [InlineData("550 never", DeliveryStatus.Bounced, "5.0.0")]
