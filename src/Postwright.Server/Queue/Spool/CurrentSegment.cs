@@ -58,11 +58,6 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
             return 0;
         }
 
-        if (bytes > options.SegmentBytes - (2 * SegmentFormat.Page))
-        {
-            return DiskException.NoSpace;
-        }
-
         await _preparing;
         Segment? old = Now;
         Segment? fresh = null;

@@ -12,9 +12,7 @@ namespace Postwright.Server.Queue.Spool;
 internal sealed class GroupCommit(
     SpoolOptions options, MailLog log, Lock gate, CurrentSegment segment, LogPublisher publisher, FreeSpace freeSpace)
 {
-    /// <summary>Changes that the disk refused and that are kept for another try; beyond it the oldest are dropped (a duplicate at worst).</summary>
-    private const int MostRetries = 100_000;
-
+    private readonly int _mostRecord = SegmentFormat.MostRecord(options.SegmentBytes);
     private readonly BatchBuilder _builder = new();
     private readonly List<PendingRecord> _retry = [];
     private bool _failing;
@@ -45,6 +43,12 @@ internal sealed class GroupCommit(
             if (list.Records[next].Outcome != StoreStatus.Stored)
             {
                 list.Complete(next, ++next);
+                continue;
+            }
+
+            if (list.Records[next].Length > _mostRecord)
+            {
+                GiveUpOversized(list, next++);
                 continue;
             }
 
@@ -134,6 +138,25 @@ internal sealed class GroupCommit(
         }
     }
 
+    /// <summary>No segment will ever have room for it: nothing may wait behind it.</summary>
+    private void GiveUpOversized(WaitingList list, int at)
+    {
+        PendingRecord record = list.Records[at];
+        string what = record.Done is null ? "a change is given up" : "the message cannot be moved, its segment is kept";
+        log.Warning($"{record.QueueId}: spool: {what}: it takes {record.Length} bytes of one segment (raise spool_segment_size)");
+        record.Outcome = record.IsMail ? StoreStatus.NoSpace : StoreStatus.Failed;
+        if (!record.IsMail)
+        {
+            list.Refused++;
+            lock (gate)
+            {
+                publisher.GiveUp(record);
+            }
+        }
+
+        list.Complete(at, at + 1);
+    }
+
     /// <summary>Puts as many records as fit into a batch, passing over mail that was refused.</summary>
     private int LayOut(WaitingList list, int next)
     {
@@ -218,19 +241,45 @@ internal sealed class GroupCommit(
                         list.Refused++;
                         _retry.Add(record);
                     }
+                    else
+                    {
+                        publisher.GiveUp(record);
+                    }
                 }
             }
 
-            if (_retry.Count > MostRetries)
+            if (_retry.Count > options.MostRetries)
             {
-                _retry.RemoveRange(0, _retry.Count - MostRetries);
-                log.Warning("spool: the disk refuses records; the oldest changes are given up, deliveries may be repeated after a restart");
+                GiveUpOldest(_retry.Count - options.MostRetries);
             }
         }
 
         if (!tried)
         {
             list.Complete(next, end);
+        }
+    }
+
+    /// <summary>
+    /// Recipients that an expansion added are kept in any case: they are in memory anyway, and every later position counts on them.
+    /// </summary>
+    private void GiveUpOldest(int surplus)
+    {
+        int before = _retry.Count;
+        _retry.RemoveAll(record =>
+        {
+            bool goes = surplus > 0 && record.Expansions is null;
+            if (goes)
+            {
+                surplus--;
+                publisher.GiveUp(record);
+            }
+
+            return goes;
+        });
+        if (_retry.Count < before)
+        {
+            log.Warning("spool: the disk refuses records; the oldest changes are given up, deliveries may be repeated after a restart");
         }
     }
 }

@@ -63,6 +63,21 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
         return record;
     }
 
+    /// <summary>Settles the row of a record that is not tried any more. The gate is held.</summary>
+    public void GiveUp(PendingRecord record)
+    {
+        switch (record.Kind)
+        {
+            case PendingKind.Copy or PendingKind.Changes or PendingKind.Status:
+                record.Entry!.PendingRecords--;
+                ForgetDelays(record.Entry);
+                break;
+            case PendingKind.Remove:
+                Index.Unplace(record.Entry!);
+                break;
+        }
+    }
+
     private void Publish(PendingRecord record, Segment segment, int offset)
     {
         switch (record.Kind)
@@ -177,6 +192,12 @@ internal sealed class LogPublisher(SpoolIndex index, ContentCache cache, Content
             Index.PlaceState(entry, segment, offset, record.Length);
         }
 
+        ForgetDelays(entry);
+    }
+
+    /// <summary>Once they are on the disk, they are read from there.</summary>
+    private static void ForgetDelays(IndexEntry entry)
+    {
         if (entry.PendingRecords == 0 && entry.Extra is { Cached: null } extra)
         {
             extra.Delays = null;

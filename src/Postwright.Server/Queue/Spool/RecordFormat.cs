@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Postwright.Server.Queue.Spool;
 
 /// <summary>The items that a record's body consists of.</summary>
@@ -40,6 +42,9 @@ internal sealed record MessageStatus(
 /// </summary>
 internal static class RecordFormat
 {
+    /// <summary>Bytes that one of the positions takes at most that <see cref="WriteDone"/> and <see cref="WriteStatus"/> write.</summary>
+    public const int PositionBound = 5;
+
     private const byte SameOriginal = 0x10;
     private const byte HasDsnRecipient = 0x20;
     private const byte HasVia = 0x40;
@@ -147,6 +152,11 @@ internal static class RecordFormat
             }
         }
     }
+
+    /// <summary>Bytes that <see cref="WriteRecipients"/> takes at most for one.</summary>
+    public static int Bound(EnvelopeRecipient recipient) =>
+        21 + Encoding.UTF8.GetByteCount(recipient.Address) + Encoding.UTF8.GetByteCount(recipient.OriginalAddress)
+        + Encoding.UTF8.GetByteCount(recipient.DsnOriginalRecipient) + Encoding.UTF8.GetByteCount(recipient.Via);
 
     public static EnvelopeRecipient[] ReadRecipients(ref RecordReader reader)
     {

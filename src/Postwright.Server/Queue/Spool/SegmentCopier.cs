@@ -13,8 +13,18 @@ internal sealed class SegmentCopier(
     private const int GroupBytes = 1 << 20;
     private const int Tries = 20;
 
+    /// <summary>Bytes of a record beside what the message has any number of: its header, and the fixed parts of its status.</summary>
+    private const int StatusBound = 100;
+
+    private readonly int _mostRecord = SegmentFormat.MostRecord(options.SegmentBytes);
+
     private readonly List<(Task<bool> Task, StoredMessage? Message)> _group = [];
     private long _groupBytes;
+
+    /// <summary>Bytes of a copy without delays, at most.</summary>
+    /// <param name="message">Bytes of the message's own items, content included.</param>
+    /// <param name="done">How many of its recipients are done.</param>
+    public static long Bound(long message, int done) => StatusBound + message + ((long)done * RecordFormat.PositionBound);
 
     /// <summary>Copies; true once all of it is durable.</summary>
     /// <exception cref="IOException">The disk failed, or a message is damaged.</exception>
@@ -180,12 +190,19 @@ internal sealed class SegmentCopier(
         int original = whole || expansions.Length == 0 ? entry.RecipientCount : expansions[0].FirstIndex;
         MessageStatus status = MakeStatus(entry, message, original);
         ReadOnlyMemory<byte> content = default;
+        if (whole && entry.Extra is null or { ContentFile: 0 })
+        {
+            message.Content.TryGetMemory(out content);
+        }
+
         if (whole)
         {
             RecordFormat.WriteMessage(body, message.Envelope, entry.Size);
             RecordFormat.WriteSpan(body, entry.Origin, 0);
         }
 
+        long room = _mostRecord - Bound(body.Length + content.Length, status.Done.Length) - status.Added.Sum(static recipient => (long)RecordFormat.Bound(recipient));
+        status = status with { Delays = [.. DelayTexts.Fit(status.Delays, Math.Min(room, _mostRecord / 2))] };
         RecordFormat.WriteStatus(body, status);
         if (whole && entry.Extra is { ContentFile: > 0 } extra)
         {
@@ -194,7 +211,6 @@ internal sealed class SegmentCopier(
         else if (whole)
         {
             body.Byte((byte)RecordItem.InlineContent);
-            message.Content.TryGetMemory(out content);
         }
 
         record.Set(whole ? PendingKind.Copy : PendingKind.Status, entry.QueueId, body, content);

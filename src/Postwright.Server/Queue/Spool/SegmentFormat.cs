@@ -76,6 +76,9 @@ internal static class SegmentFormat
 
     public static int AlignRecord(int length) => (int)Align(length, 8);
 
+    /// <summary>Bytes of the largest record that an empty segment of this size holds.</summary>
+    public static int MostRecord(long segmentBytes) => (int)(segmentBytes - (2 * Page) - BatchHeaderSize);
+
     /// <summary>The checksum register that every check of this segment begins with.</summary>
     public static uint Seed(ReadOnlySpan<byte> salt, uint generation)
     {

@@ -49,7 +49,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         _pool = new SegmentPool(options, disk, chance);
         _freeSpace = new FreeSpace(options, disk, time, log);
         _writer = new SpoolWriter(options, disk, time, log, _gate, _pool, new LogPublisher(_index, _cache, _files, disk, _gate, log), _freeSpace);
-        _encoder = new ChangeEncoder(_index, _cache);
+        _encoder = new ChangeEncoder(_index, _cache, SegmentFormat.MostRecord(options.SegmentBytes));
         _messages = new StoredMessages(_index, _files, _gate, disk, options.CorruptDirectory, log);
         _ids = new QueueIds(options.LongQueueIds, time, chance);
         _snapshots = new SnapshotTaker(options, disk, _index, _gate, _writer, log);
@@ -149,11 +149,16 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
             RecordWriter writer = ThreadWriter();
             foreach (IReadOnlyList<QueueChange> group in GroupByMessage(changes))
             {
-                if (_index.Entries.TryGetValue(group[0].QueueId, out IndexEntry? entry)
-                    && _encoder.Encode(entry, group, writer, _writer.Segment.Now?.Generation ?? _pool.NextGeneration) is { } record)
+                if (!_index.Entries.TryGetValue(group[0].QueueId, out IndexEntry? entry))
+                {
+                    continue;
+                }
+
+                IReadOnlyList<PendingRecord> records = _encoder.Encode(entry, group, writer, _writer.Segment.Now?.Generation ?? _pool.NextGeneration);
+                for (int i = 0; i < records.Count; i++)
                 {
                     task = _writer.ChangesTask();
-                    start |= _writer.Enqueue(record, urgent);
+                    start |= _writer.Enqueue(records[i], urgent);
                 }
             }
         }
@@ -352,6 +357,13 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
         else
         {
             writer.Byte((byte)RecordItem.InlineContent);
+        }
+
+        long bytes = SegmentCopier.Bound(writer.Length + inline.Length, envelope.Recipients.Count);
+        if (bytes > SegmentFormat.MostRecord(_options.SegmentBytes))
+        {
+            _log.Warning($"{envelope.QueueId}: spool: not queued: with {envelope.Recipients.Count} recipients it takes {bytes} bytes of one segment (raise spool_segment_size)");
+            return ValueTask.FromResult(StoreStatus.NoSpace);
         }
 
         PendingRecord record = PendingRecord.Pool.Take();

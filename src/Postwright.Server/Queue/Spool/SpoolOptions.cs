@@ -41,6 +41,9 @@ public sealed record SpoolOptions
     /// <summary>How long refused changes wait before they are tried again.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Changes that the disk refused and that are kept for another try; beyond it the oldest are given up (a duplicate at worst).</summary>
+    internal int MostRetries { get; init; } = 100_000;
+
     /// <summary>A new index snapshot is written after so many segments, so that a start has at most this much log to read.</summary>
     public int SnapshotSegments { get; init; } = 8;
 

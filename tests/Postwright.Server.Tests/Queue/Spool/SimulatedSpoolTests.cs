@@ -66,7 +66,8 @@ public abstract class SimulatedSpoolTests
             _disk.CompleteBatch();
         }
 
-        Assert.True(pass.IsCompletedSuccessfully);
+        Assert.True(pass.IsCompleted);
+        pass.GetAwaiter().GetResult();
     }
 
     private protected void FailOnce(DiskCall failing, int errno = DiskException.InputOutput)
