@@ -12,6 +12,9 @@ internal sealed class CleanupMessage : ICleanupMessage
 {
     private const int OutOfSpace = 28;
 
+    /// <summary>Bytes of the headers that are added to a message, our trace among them: they do not count against its limit.</summary>
+    private const int MostAdded = 8192;
+
     private readonly CleanupService _service;
     private readonly CleanupOptions _options;
     private readonly Envelope _envelope;
@@ -21,6 +24,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private ContentWriter? _writer;
     private CleanupStatus _status = CleanupStatus.Queued;
     private long _received;
+    private long _headersGrown;
     private byte _lastByte;
     private bool _pendingCr;
 
@@ -47,10 +51,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
 
         _received += bytes.Length;
-        if (LimitsSize && _received > _service.Settings.MessageSizeLimit)
+        if (IsTooLarge())
         {
-            _service.Log.Warning($"{_envelope.QueueId}: queue file size limit exceeded");
-            _status = CleanupStatus.TooLarge;
             return;
         }
 
@@ -97,9 +99,21 @@ internal sealed class CleanupMessage : ICleanupMessage
         _writer = null;
     }
 
-    // smtpd counts what the client sends, without the trace header that it adds; maildrop files have nobody else to count.
-    private bool LimitsSize =>
-        _completes && _envelope.Origin.Protocol.Length == 0 && _service.Settings.MessageSizeLimit > 0;
+    // smtpd counts what the client sends, without the trace header that it adds; maildrop files have nobody else to count. But
+    // addresses that are completed make a message larger than it came, many times where they are short.
+    private bool IsTooLarge()
+    {
+        long limit = _service.Settings.MessageSizeLimit;
+        bool isMaildrop = _envelope.Origin.Protocol.Length == 0;
+        if (!_completes || limit <= 0 || ((!isMaildrop || _received <= limit) && _received + _headersGrown <= limit + MostAdded))
+        {
+            return false;
+        }
+
+        _service.Log.Warning($"{_envelope.QueueId}: queue file size limit exceeded");
+        _status = CleanupStatus.TooLarge;
+        return true;
+    }
 
     private CleanupStatus Failed(IOException e)
     {
@@ -117,10 +131,16 @@ internal sealed class CleanupMessage : ICleanupMessage
             {
                 // In steps, so that the collected output stays small however large the block is.
                 int step = Math.Min(bytes.Length - read, 16384);
-                read += headers.Read(bytes.Span.Slice(read, step));
+                int taken = headers.Read(bytes.Span.Slice(read, step));
+                read += taken;
+                _headersGrown -= taken;
                 if (headers.ShouldDrain)
                 {
                     await DrainAsync(headers, cancellationToken);
+                    if (IsTooLarge())
+                    {
+                        return;
+                    }
                 }
             }
 
@@ -141,6 +161,7 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private async ValueTask DrainAsync(HeaderFilter headers, CancellationToken cancellationToken)
     {
+        _headersGrown += headers.Output.Length;
         await _writer!.WriteAsync(headers.Output, cancellationToken);
         headers.Clear();
     }
@@ -168,7 +189,7 @@ internal sealed class CleanupMessage : ICleanupMessage
 
         headers.Append("\r\n"u8);
         await DrainAsync(headers, cancellationToken);
-        if (headers.FirstBodyLine is { } line)
+        if (!IsTooLarge() && headers.FirstBodyLine is { } line)
         {
             await WriteBodyAsync(line, cancellationToken);
         }

@@ -43,7 +43,7 @@ public enum CleanupOptions
     /// <summary>Complete missing headers (From, Date, Message-Id, To) and local names: locally submitted mail.</summary>
     LocalSubmission = 2,
 
-    /// <summary>Count Received: headers against hopcount_limit, and refuse header floods.</summary>
+    /// <summary>Count Received: headers against hopcount_limit.</summary>
     HopCount = 4,
 
     /// <summary>What smtpd asks for.</summary>

@@ -4,10 +4,11 @@ using Postwright.Testing.Network;
 
 namespace Postwright.Server.Tests.Receive;
 
-/// <summary>Every dialogue of tests/dialogues/smtpd, against sessions in memory. The same files are played against Postfix.</summary>
+/// <summary>Every dialogue of tests/dialogues/smtpd and smtpd-size, against sessions in memory. The same files are played against Postfix.</summary>
 public sealed class SmtpdDialogueTests
 {
-    private static readonly IReadOnlyList<Dialogue> All = Dialogue.ReadFolder(Path.Combine(TestPrograms.ProjectRoot, "tests/dialogues/smtpd"));
+    private static readonly IReadOnlyList<Dialogue> All =
+        [.. new[] { "smtpd", "smtpd-size" }.SelectMany(static folder => Dialogue.ReadFolder(Path.Combine(TestPrograms.ProjectRoot, "tests/dialogues", folder)))];
 
     public static TheoryData<string> Names => [.. All.Select(static dialogue => dialogue.ToString())];
 

@@ -8,12 +8,28 @@ using Postwright.Testing.Processes;
 namespace Postwright.System.Tests.Differential;
 
 /// <summary>
-/// The dialogues of tests/dialogues/smtpd against the installed Postfix. What they expect of Postwright they must find here
+/// The dialogues of tests/dialogues/smtpd and smtpd-size against the installed Postfix. What they expect of Postwright they must find here
 /// too, but for the lines in tests/oracle-differences.
 /// </summary>
 [Collection(nameof(RealDaemons))]
 public sealed class SmtpdDifferentialTests
 {
+    /// <summary>In the others a setting is smtpd's alone: a row of master.cf has it.</summary>
+    [Fact]
+    public async Task Postfix_says_what_the_dialogues_say_whose_settings_are_the_whole_systems()
+    {
+        Assert.SkipWhen(PostfixInstance.Obstacle is not null, PostfixInstance.Obstacle ?? "");
+        SocketNetwork network = new(TimeProvider.System);
+        foreach (Dialogue dialogue in Dialogue.ReadFolder(Path.Combine(TestPrograms.ProjectRoot, "tests/dialogues/smtpd-size")))
+        {
+            await using PostfixInstance postfix = await PostfixInstance.StartAsync(DialogueSettings.MainCf + "\n" + dialogue.Settings, [[]]);
+            await using IConnection connection = await network.ConnectAsync(
+                new IPEndPoint(IPAddress.Loopback, postfix.Ports[0]), null, TestContext.Current.CancellationToken);
+            IReadOnlyList<DialogueMismatch> differences = await new DialoguePlayer(connection).PlayAsync(dialogue);
+            Assert.True(differences.Count == 0, $"{dialogue}, {string.Join('\n', differences)}\n{postfix.Log}");
+        }
+    }
+
     [Fact]
     public async Task Postfix_says_what_the_dialogues_say()
     {

@@ -115,19 +115,11 @@ internal sealed partial class SmtpdSession
     private async ValueTask KeepAsync(ReadOnlyMemory<byte> input, DataPiece piece)
     {
         int count = piece.Length + (piece.AddsLineEnd ? 2 : 0);
-        if (count == 0 || _isTooLarge)
+        if (count == 0 || !Fits(count))
         {
             return;
         }
 
-        if (_options.MessageSizeLimit > 0 && _contentBytes + count > _options.MessageSizeLimit)
-        {
-            _isTooLarge = true;
-            _log.Warning($"{_state.QueueId}: queue file size limit exceeded");
-            return;
-        }
-
-        _contentBytes += count;
         if (piece.Length > 0)
         {
             await _message!.WriteAsync(input.Slice(piece.Start, piece.Length), Token);
@@ -137,6 +129,24 @@ internal sealed partial class SmtpdSession
         {
             await _message!.WriteAsync(LineEnd, Token);
         }
+    }
+
+    private bool Fits(int count)
+    {
+        if (_isTooLarge)
+        {
+            return false;
+        }
+
+        if (_options.MessageSizeLimit > 0 && _contentBytes + count > _options.MessageSizeLimit)
+        {
+            _isTooLarge = true;
+            _log.Warning($"{_state.QueueId}: queue file size limit exceeded");
+            return false;
+        }
+
+        _contentBytes += count;
+        return true;
     }
 
     // A "From " line of a mailbox file is no header, and a first line that begins with a blank continues none: without this
@@ -169,7 +179,12 @@ internal sealed partial class SmtpdSession
                 return true;
             }
 
-            await _message!.WriteAsync(XMailboxLine(bytes[..newline].TrimEnd((byte)'\r')), Token);
+            byte[] header = XMailboxLine(bytes[..newline].TrimEnd((byte)'\r'));
+            if (Fits(header.Length))
+            {
+                await _message!.WriteAsync(header, Token);
+            }
+
             _input.Consume(newline + 1);
             pending = _input.Pending;
         }
