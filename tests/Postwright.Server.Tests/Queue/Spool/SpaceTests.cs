@@ -30,6 +30,26 @@ public sealed class SpaceTests : SimulatedSpoolTests
         Assert.Equal(24, _spool.Entries().Count);
     }
 
+    [Fact]
+    public void Messages_whose_copies_the_disk_refused_are_copied_by_the_next_pass()
+    {
+        for (int i = 0; i < 12; i++)
+        {
+            Assert.Equal(StoreStatus.Stored, Settle(Append()));
+            FailOnce(DiskCall.Sync);
+            Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        }
+
+        _disk.Fault = static (call, _) => call == DiskCall.Sync ? DiskException.InputOutput : 0;
+        Compact(Step);
+        Assert.True(Segments().Length > 10);
+        _disk.Fault = static (_, _) => 0;
+        Compact(Step);
+        Compact(Step);
+        Assert.True(Segments().Length <= 4, $"{Segments().Length} segments for {_spool.Entries().Count} small messages");
+        Assert.Equal(24, _spool.Entries().Count);
+    }
+
     [Theory]
     [InlineData(DiskCall.Rename)]
     [InlineData(DiskCall.Delete)]
