@@ -118,7 +118,7 @@ internal sealed partial class SmtpdSession : IDisposable
         }
     }
 
-    /// <summary>Ends the session at once.</summary>
+    /// <summary>Ends the session at once, also where it waits for an answer from elsewhere.</summary>
     public void Cut()
     {
         try
@@ -129,6 +129,8 @@ internal sealed partial class SmtpdSession : IDisposable
         {
             // It ended by itself in the meantime.
         }
+
+        Cancel();
     }
 
     // Called from outside of the session, which may end at that moment.
