@@ -21,6 +21,9 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
     /// <summary>A sync failed before the process was up.</summary>
     public bool SyncFailedAtStart { get; private set; }
 
+    /// <summary>Syncs, and other work of the disk's own threads, that take their time now.</summary>
+    public int SyncsUnderWay { get; private set; }
+
     /// <summary>When true, reads are the ledger's: no fault hits them and nothing is counted.</summary>
     public bool IsObserving { get; set; }
 
@@ -109,8 +112,13 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
     public Task OffloadAsync(Action work)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        life.Context.Run(() =>
+        life.Context.Run(async () =>
         {
+            if (chance.Percent(50))
+            {
+                await SlowAsync();
+            }
+
             try
             {
                 work();
@@ -122,6 +130,21 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
             }
         });
         return done.Task;
+    }
+
+    /// <summary>The time that a sync takes.</summary>
+    private async Task SlowAsync()
+    {
+        TimeSpan slow = faults.SlowSync;
+        long ticks = chance.Between(slow.Ticks / 8, slow.Ticks);
+        if (slow > TimeSpan.FromSeconds(1))
+        {
+            life.World.Count("slow sync");
+        }
+
+        SyncsUnderWay++;
+        await Task.Delay(TimeSpan.FromTicks(ticks), life.Time);
+        SyncsUnderWay--;
     }
 
     /// <summary>Notes an event; the plan may end the process just before it.</summary>
@@ -279,14 +302,7 @@ internal sealed class LifeDisk(Life life, Platter platter, DiskFaults faults, Rn
 
         private async Task<int> SyncLaterAsync()
         {
-            TimeSpan slow = _disk.Faults.SlowSync;
-            long ticks = _disk.Chance.Between(slow.Ticks / 8, slow.Ticks);
-            if (slow > TimeSpan.FromSeconds(1))
-            {
-                _life.World.Count("slow sync");
-            }
-
-            await Task.Delay(TimeSpan.FromTicks(ticks), _life.Time);
+            await _disk.SlowAsync();
             return TrySync();
         }
 

@@ -15,9 +15,15 @@ internal enum CopyOrigin
 }
 
 /// <summary>A message under one queue ID, as the ledger follows it.</summary>
-internal sealed class Copy(string queueId)
+internal sealed class Copy(string queueId, long begunAt)
 {
     public string QueueId => queueId;
+
+    /// <summary>When the ledger first heard of it, in ticks of the scheduler.</summary>
+    public long BegunAt => begunAt;
+
+    /// <summary>When it was first seen in the queue, in ticks of the scheduler.</summary>
+    public long PublishedAt { get; set; }
 
     public CopyOrigin Origin { get; set; }
 

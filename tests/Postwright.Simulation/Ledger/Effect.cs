@@ -4,7 +4,7 @@ using Postwright.Simulation.World;
 namespace Postwright.Simulation.Ledger;
 
 /// <summary>A message reached somebody: a mailbox, or a server elsewhere that answers for it.</summary>
-internal sealed class Effect(Copy copy, string address, string where, Life life)
+internal sealed class Effect(Copy copy, string address, string where, Life life, SimEnd? server = null)
 {
     private SimEnd? _end;
     private long _replyEnd;
@@ -21,6 +21,12 @@ internal sealed class Effect(Copy copy, string address, string where, Life life)
 
     /// <summary>The process that delivered it.</summary>
     public Life Life => life;
+
+    /// <summary>When it happened, in ticks of the scheduler.</summary>
+    public long At { get; } = life.World.Scheduler.Now;
+
+    /// <summary>For a server elsewhere: when mail closed the connection although the answer was still to come; never, if not so.</summary>
+    public long LeftAt => server is null || IsAnswered ? long.MaxValue : server.Peer.LeftAt;
 
     /// <summary>The result is on disk: after this nothing excuses a second delivery.</summary>
     public bool IsSettled { get; set; }

@@ -48,7 +48,7 @@ internal sealed partial class MailLedger
 
         if (RequeuedAs(copy, effect.Address))
         {
-            if (_order.Exists(other => other.Origin == CopyOrigin.Requeue && other.Parent == copy.QueueId && other.IsPublished && other.PublishedBy == world.Serving) && !world.DiskHadTrouble && !isOrphan)
+            if (_order.Exists(other => other.Origin == CopyOrigin.Requeue && other.Parent == copy.QueueId && other.IsPublished && !IsExcused(other)) && !isOrphan)
             {
                 Fail($"{copy} was delivered to {effect.Address} after it had been requeued");
             }

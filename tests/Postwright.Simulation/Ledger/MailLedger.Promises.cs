@@ -12,6 +12,9 @@ internal sealed partial class MailLedger
     // The longest time between two attempts, and room for slow mailboxes and long lines.
     private static readonly TimeSpan AttemptLimit = TimeSpan.FromHours(2);
 
+    // All data-done time-outs of all variants are longer than this.
+    private static readonly long ShortestPatience = TimeSpan.FromSeconds(50).Ticks;
+
     private readonly HashSet<string> _refusedForGood = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>A mailbox or a server has said that it will never take mail for this recipient, or this message.</summary>
@@ -26,14 +29,16 @@ internal sealed partial class MailLedger
             Fail($"the stop did not wait for {life.Deliveries} deliveries");
         }
 
-        if (world.DiskHadTrouble)
+        _order.ForEach(copy => copy.Effects.ForEach(CheckHeard));
+        if (!life.HasEndedInOrder)
         {
             return;
         }
 
         foreach (Copy copy in _order)
         {
-            if (copy.HasLeft && !copy.HasLeftForGood)
+            // Without a row it had left before this process began, which a sync that failed at its start leaves in the open.
+            if (copy.HasLeft && !copy.HasLeftForGood && copy.Entry is not null)
             {
                 Fail($"{copy} has left the queue, and the stop did not write that down");
             }
@@ -43,15 +48,34 @@ internal sealed partial class MailLedger
                 Fail($"a change of {copy} was not written down by the stop");
             }
 
-            if (!copy.HasLeft && copy.Effects.Find(effect => effect.Life == life && effect.IsLocal && !effect.IsSettled && !effect.IsForgotten) is { } effect)
+            if (!copy.HasLeft && copy.Effects.Find(effect => effect.Life == life && (effect.IsLocal || effect.IsAnswered) && !effect.IsSettled && !effect.IsForgotten) is { } effect)
             {
                 Fail($"{copy} was delivered to {effect.Address}, and the stop did not write that down");
             }
         }
     }
 
+    /// <summary>The end took longer than it may: only what is slow at that moment excuses it, a disk or a mailbox.</summary>
+    public void CutOff(Life life)
+    {
+        _order.ForEach(copy => copy.Effects.ForEach(CheckHeard));
+        if (life.Deliveries == 0 && life.Disk.SyncsUnderWay == 0 && !world.HadDiskTrouble(life.StopBegan))
+        {
+            Fail("the stop hung, and nothing was slow");
+        }
+    }
+
+    /// <summary>A stop waits for the answer of a server that has the message, as long as it has patience.</summary>
+    private void CheckHeard(Effect effect)
+    {
+        if (effect.LeftAt >= effect.Life.StopBegan && effect.LeftAt < effect.Life.PatienceEnds && effect.LeftAt - effect.At < ShortestPatience)
+        {
+            Fail($"{effect.Copy}: {effect.Where} has it for {effect.Address}, and the stop did not wait for its answer");
+        }
+    }
+
     /// <summary>Remembers when a message is to be tried next and whether it is held, once that is on the disk.</summary>
-    private void NoteState(Copy copy, IndexEntry entry) => copy.State = entry.PendingRecords > 0 || world.DiskHadTrouble ? null : StateOf(entry);
+    private void NoteState(Copy copy, IndexEntry entry) => copy.State = entry.PendingRecords > 0 || world.HadDiskTrouble(world.Scheduler.Now) ? null : StateOf(entry);
 
     /// <summary>After a start a message is as it was.</summary>
     private void CheckState(Copy copy, IndexEntry entry)

@@ -17,6 +17,7 @@ internal sealed partial class MailLedger
 
         copy.IsPublished = true;
         copy.PublishedBy = _recovering ? null : life;
+        copy.PublishedAt = world.Scheduler.Now;
         if (entry.Has(EntryFlags.Corrupt))
         {
             return;
@@ -74,7 +75,7 @@ internal sealed partial class MailLedger
 
         if (transaction.Code >= 400)
         {
-            if (!world.DiskHadTrouble)
+            if (!transaction.DiskHadTrouble)
             {
                 Fail($"{copy} was refused with {transaction.Code} and is in the queue");
             }
@@ -133,10 +134,15 @@ internal sealed partial class MailLedger
         }
     }
 
+    /// <summary>True when the process that made it may not have written down that it did.</summary>
+    private bool IsExcused(Copy made) => made.PublishedBy is not { } life
+        || (life != world.Serving && !life.HasEndedInOrder)
+        || world.HadDiskTrouble(made.PublishedAt);
+
     /// <summary>A message of our own was made twice: only a crash, or a disk that refused its cause's record, excuses that.</summary>
     private void Repeated(Copy earlier, Copy later, string what)
     {
-        if (earlier.PublishedBy is not null && earlier.PublishedBy == later.PublishedBy && !world.DiskHadTrouble)
+        if (!IsExcused(earlier))
         {
             Fail($"{later} is a second {what} beside {earlier}, without a crash in between");
         }

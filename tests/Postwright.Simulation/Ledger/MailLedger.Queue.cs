@@ -169,7 +169,7 @@ internal sealed partial class MailLedger
         {
             FailUnlessRot(copy, "cannot be read: " + what);
         }
-        else if (!world.DiskHadTrouble && copy.Entry?.Extra is not { ContentFile: > 0 })
+        else if (!world.HadDiskTrouble(copy.BegunAt) && copy.Entry?.Extra is not { ContentFile: > 0 })
         {
             FailUnlessRot(copy, "was promised to nobody, and a part of its record was kept: " + what);
         }

@@ -6,13 +6,14 @@ namespace Postwright.Simulation.Ledger;
 // What the end of a process may forget, and what the next one must find again.
 internal sealed partial class MailLedger
 {
-    // A slow disk's sync, with room.
+    // A slow disk's syncs, with room; and those of a good one.
     private static readonly long LongestResult = TimeSpan.FromSeconds(60).Ticks;
+    private static readonly long GoodResult = TimeSpan.FromSeconds(1).Ticks;
 
     private bool _recovering;
     private bool _ending;
 
-    /// <summary>A process died: what it had delivered and not written down may be delivered again.</summary>
+    /// <summary>A process has ended: what it had delivered and not written down may be delivered again, unless it stopped in order.</summary>
     public void Crashed(Life life)
     {
         if (life.Spool is not null)
@@ -26,7 +27,7 @@ internal sealed partial class MailLedger
         {
             copy.Entry = null;
             copy.OverdueSince = -1;
-            foreach (Effect effect in copy.Effects.Where(static effect => !effect.IsSettled && !effect.IsForgotten))
+            foreach (Effect effect in copy.Effects.Where(effect => effect.Life == life && !life.HasEndedInOrder && !effect.IsSettled && !effect.IsForgotten))
             {
                 effect.IsForgotten = true;
                 CheckInFlight(copy, effect);
@@ -39,7 +40,8 @@ internal sealed partial class MailLedger
     /// <summary>What a crash may forget was in flight: a result is written within milliseconds, unless the disk refuses it.</summary>
     private void CheckInFlight(Copy copy, Effect effect)
     {
-        if (effect.LoggedAt < world.Scheduler.Now - LongestResult && !world.DiskHadTrouble && !copy.HasLeft)
+        long longest = world.HadSlowDisk(world.Scheduler.Now) ? LongestResult : GoodResult;
+        if (effect.LoggedAt < world.Scheduler.Now - longest && !world.HadDiskTrouble(effect.LoggedAt) && !copy.HasLeft)
         {
             Fail($"{copy}: the delivery to {effect.Address} ended long before the crash, and its result was not on the disk");
         }

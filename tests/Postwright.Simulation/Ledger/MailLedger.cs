@@ -1,5 +1,6 @@
 using System.Globalization;
 using Postwright.Simulation.Engine;
+using Postwright.Simulation.Network;
 using Postwright.Simulation.World;
 
 namespace Postwright.Simulation.Ledger;
@@ -98,7 +99,12 @@ internal sealed partial class MailLedger(SimWorld world)
     }
 
     /// <summary>A message has reached somebody.</summary>
-    public Effect Delivered(byte[] content, string address, string where, Life life)
+    /// <param name="content">What came.</param>
+    /// <param name="address">Whom it is for.</param>
+    /// <param name="where">Who has it.</param>
+    /// <param name="life">The process that sent it; it may be dead by now.</param>
+    /// <param name="server">For a server elsewhere: its end of the connection.</param>
+    public Effect Delivered(byte[] content, string address, string where, Life life, SimEnd? server = null)
     {
         Letter.Found found = Letter.Read(content);
         if (!_copies.TryGetValue(found.QueueId, out Copy? copy))
@@ -107,11 +113,17 @@ internal sealed partial class MailLedger(SimWorld world)
             throw world.Broken!;
         }
 
-        Effect effect = new(copy, address, where, life) { IsForgotten = life.IsDead, IsSettled = copy.HasLeftForGood };
+        Effect effect = new(copy, address, where, life, server) { IsForgotten = life is { IsDead: true, HasEndedInOrder: false }, IsSettled = copy.HasLeftForGood };
         world.History.Note("ledger", $"delivered {copy.QueueId} to {address} at {where}");
         CheckContent(copy, found);
         CheckDelivery(copy, effect);
         copy.Effects.Add(effect);
+        CheckHeard(effect);
+        if (effect.IsLocal && life is { IsDead: true, HasEndedInOrder: true })
+        {
+            Fail($"{copy} was delivered to {address} by a process that had stopped in order");
+        }
+
         return effect;
     }
 
@@ -133,7 +145,7 @@ internal sealed partial class MailLedger(SimWorld world)
     {
         if (!_copies.TryGetValue(queueId, out Copy? copy))
         {
-            copy = new Copy(queueId);
+            copy = new Copy(queueId, world.Scheduler.Now);
             _copies[queueId] = copy;
             _order.Add(copy);
         }

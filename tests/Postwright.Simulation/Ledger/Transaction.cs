@@ -18,6 +18,9 @@ internal sealed class Transaction(MessagePlan message, int attempt, IReadOnlyLis
     /// <summary>The reply to it as the client read it; 0 as long as it has not.</summary>
     public int Code { get; set; }
 
+    /// <summary>The disk had trouble when the reply was read.</summary>
+    public bool DiskHadTrouble { get; set; }
+
     /// <summary>A local user's: accepted when the maildrop file is finished.</summary>
     public bool IsLocal { get; init; }
 

@@ -49,6 +49,9 @@ internal sealed class SimEnd : IConnection, IPeerCredentials
 
     public bool IsOver => _closed || _reset;
 
+    /// <summary>When its owner closed it although the other end would have gone on, in ticks of the scheduler; never, if not so.</summary>
+    public long LeftAt { get; private set; } = long.MaxValue;
+
     /// <summary>Sees what this end sends, before it is under way.</summary>
     public Action<SimEnd, ReadOnlyMemory<byte>>? Sending { get; set; }
 
@@ -160,6 +163,11 @@ internal sealed class SimEnd : IConnection, IPeerCredentials
 
     private void Close()
     {
+        if (!_reset && !_ended && !Peer.IsOver && !Context.IsDead)
+        {
+            LeftAt = _link.Now;
+        }
+
         _closed = true;
         _link.Closed(this);
         Wake(ref _wantsData);

@@ -32,6 +32,8 @@ internal sealed class SimLink
     /// <summary>Nothing arrives any more, in either direction, and nobody is told.</summary>
     public bool IsHalfOpen { get; private set; }
 
+    public long Now => _network.Scheduler.Now;
+
     public bool IsOver => Client.IsOver && Server.IsOver;
 
     public SimEnd Other(SimEnd end) => end == Client ? Server : Client;

@@ -163,7 +163,7 @@ internal sealed class Client(SimWorld world, IReadOnlyList<MessagePlan> messages
             return false;
         }
 
-        transaction.Code = code;
+        (transaction.Code, transaction.DiskHadTrouble) = (code, world.HadDiskTrouble(world.Scheduler.Now));
         List<string> open = _open[message.Number];
         if (code / 100 == 2)
         {

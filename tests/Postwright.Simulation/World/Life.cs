@@ -81,6 +81,15 @@ internal sealed class Life : ILogSink
 
     public bool IsDead { get; private set; }
 
+    /// <summary>When its stop began, in ticks of the scheduler; never, as long as it has not.</summary>
+    public long StopBegan { get; private set; } = long.MaxValue;
+
+    /// <summary>Until then a stop that has begun waits for clients and for servers.</summary>
+    public long PatienceEnds { get; private set; } = long.MaxValue;
+
+    /// <summary>It has stopped within its time: all that it did is on the disk, unless that had trouble.</summary>
+    public bool HasEndedInOrder { get; private set; }
+
     /// <summary>Local and virtual deliveries under way.</summary>
     public int Deliveries { get; set; }
 
@@ -148,19 +157,23 @@ internal sealed class Life : ILogSink
 
         _busy = true;
         IsUp = false;
+        (StopBegan, PatienceEnds) = (World.Scheduler.Now, World.Scheduler.Now + patience.Ticks);
         World.Count("stop");
         _commandsEnd.Cancel();
         Task stop = StopAsync(patience);
         bool inTime = await Task.WhenAny(stop, Task.Delay(patience + StopLimit, Time)) == stop;
+        if (!inTime)
+        {
+            World.Count("stop cut off");
+            World.Ledger.CutOff(this);
+        }
+
         await System!.DisposeAsync();
         _agent.Dispose();
         if (inTime)
         {
+            HasEndedInOrder = !World.HadDiskTrouble(StopBegan);
             World.Stopped(this);
-        }
-        else
-        {
-            World.Count("stop cut off");
         }
 
         World.Ended(this, away);

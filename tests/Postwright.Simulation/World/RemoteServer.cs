@@ -227,7 +227,7 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
 
         // Over LMTP each recipient has a reply of its own; some mailboxes are full, and have room again later.
         bool[] full = [.. recipients.Select(_ => isLmtp && !world.IsCalm && chance.Percent(15))];
-        List<Effect?> effects = [.. recipients.Select((recipient, i) => full[i] ? null : world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.LifeOf(end.Peer.Context)))];
+        List<Effect?> effects = [.. recipients.Select((recipient, i) => full[i] ? null : world.Ledger.Delivered(content.ToArray(), recipient, address.ToString(), world.LifeOf(end.Peer.Context), end))];
         switch (mode)
         {
             case PeerMode.DropsAfterDot:

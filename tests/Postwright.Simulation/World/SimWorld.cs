@@ -22,6 +22,9 @@ internal sealed class SimWorld
     private const long MostSteps = 4_000_000;
     private const int MostTimersAfterStop = 6;
 
+    // What a disk has refused is tried again every second, and three slow syncs may come before it.
+    private const long TroubleLasts = 60 * TimeSpan.TicksPerSecond;
+
     // The current one, those that wait, and the few for which a pass is not worth it.
     private const int MostSegmentsOfEmptyQueue = 8;
 
@@ -34,6 +37,8 @@ internal sealed class SimWorld
     private int _agents;
     private int _variant;
     private bool _lookSoon;
+    private long _lastDiskTrouble = long.MinValue / 2;
+    private long _lastSlowSync = long.MinValue / 2;
     private long _nextCheck;
 
     public SimWorld(Plan plan, TextWriter? trace = null)
@@ -108,8 +113,13 @@ internal sealed class SimWorld
     /// <summary>A bit has turned.</summary>
     public bool HasRotted { get; set; }
 
-    /// <summary>The disk has refused something at least once.</summary>
-    public bool DiskHadTrouble { get; private set; }
+    /// <summary>The disk has refused something since then, or so shortly before that it may not have been written yet.</summary>
+    /// <param name="since">In ticks of the scheduler.</param>
+    public bool HadDiskTrouble(long since) => _lastDiskTrouble >= since - TroubleLasts;
+
+    /// <summary>A sync took seconds since then, or so shortly before that others may have waited for it.</summary>
+    /// <param name="since">In ticks of the scheduler.</param>
+    public bool HadSlowDisk(long since) => _lastSlowSync >= since - TroubleLasts;
 
     /// <summary>How often each thing happened.</summary>
     public IReadOnlyDictionary<string, int> Counts => _counts;
@@ -123,7 +133,14 @@ internal sealed class SimWorld
     public void Count(string what)
     {
         _counts[what] = _counts.GetValueOrDefault(what) + 1;
-        DiskHadTrouble |= what.StartsWith("disk ", StringComparison.Ordinal);
+        if (what.StartsWith("disk ", StringComparison.Ordinal))
+        {
+            _lastDiskTrouble = Scheduler.Now;
+        }
+        else if (what == "slow sync")
+        {
+            _lastSlowSync = Scheduler.Now;
+        }
     }
 
     /// <summary>The ledger looks when the step is over.</summary>
