@@ -125,21 +125,25 @@ internal static class AliasSource
     private static Token Atom(string text, ref int i)
     {
         var inside = new StringBuilder();
-        char kind = 'a';
         while (i < text.Length && !LogicalLines.White.Contains(text[i]) && !Operators.Contains(text[i]))
         {
             char c = text[i++];
-            if (c == '\\' && i < text.Length)
+            if (c == '\\')
             {
-                // What needed a backslash outside quotes needs quotes from now on.
-                kind = 'q';
+                if (i == text.Length)
+                {
+                    break;
+                }
+
                 c = text[i++];
             }
 
             inside.Append(c);
         }
 
-        return new Token(kind, inside.ToString());
+        // Old sendmail's \user is a plain name; what needs its backslash needs quotes from now on.
+        string atom = inside.ToString();
+        return new Token(atom.Any(c => c is '\\' or < ' ' or '\x7f' || LogicalLines.White.Contains(c) || Operators.Contains(c)) ? 'q' : 'a', atom);
     }
 
     private static string Join(List<Token> tokens, bool quote)
