@@ -43,7 +43,7 @@ internal static class BraceList
             depth += item[i] switch { '{' => 1, '}' => -1, _ => 0 };
             if (depth == 0)
             {
-                error = i + 1 == item.TrimEnd(LogicalLines.White).Length ? null : $"syntax error after '}}' in \"{item}\"";
+                error = i + 1 == item.Length ? null : $"syntax error after '}}' in \"{item}\"";
                 return error is null ? item[1..i].Trim(LogicalLines.White) : null;
             }
         }
@@ -52,7 +52,7 @@ internal static class BraceList
         return null;
     }
 
-    /// <summary>Splits <c>name = value</c> (or <c>"quoted name" = value</c>); null and a reason when it is not of that form.</summary>
+    /// <summary>Splits <c>name = value</c> (or <c>"quoted name" = value</c>); null and a reason when it is not of that form. The name may be empty.</summary>
     public static (string Name, string Value)? NameValue(string item, out string? error)
     {
         bool quoted = false;
@@ -68,9 +68,8 @@ internal static class BraceList
             }
             else if (item[i] == '=' && !quoted)
             {
-                string name = item[..i].Trim(LogicalLines.White);
-                error = name.Length == 0 ? "missing attribute name" : null;
-                return error is null ? (name, item[(i + 1)..].Trim(LogicalLines.White)) : null;
+                error = null;
+                return (item[..i].Trim(LogicalLines.White), item[(i + 1)..].Trim(LogicalLines.White));
             }
         }
 

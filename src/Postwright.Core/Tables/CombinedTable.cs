@@ -31,12 +31,13 @@ internal sealed class CombinedTable : ILookupTable, IOpenCheck, IDisposable
     {
         string kind = union ? "unionmap" : "pipemap";
         string? inside = rest.StartsWith('{') ? BraceList.Unwrap(rest, out _) : null;
-        if (inside is null or "")
+        List<string> names = BraceList.Split(inside ?? "");
+        if (names.Count == 0 || names.Any(part => !part.Contains(':', StringComparison.Ordinal)))
         {
             return opener.Unavailable(name, $"bad syntax: \"{name}\"; need \"{kind}:{{type:name...}}\"");
         }
 
-        return new CombinedTable(name, [.. BraceList.Split(inside).Select(opener.Open)], union);
+        return new CombinedTable(name, [.. names.Select(opener.Open)], union);
     }
 
     public async ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)

@@ -39,7 +39,7 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
         }
 
         string? inside = text.StartsWith('{') ? BraceList.Unwrap(text, out error) : null;
-        if (inside is null)
+        if (inside is null || text == "{}")
         {
             error = $"bad syntax: \"{name}\"; {need}";
             return null;
@@ -67,7 +67,7 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
 
         if (entries.Count == 0)
         {
-            error = $"bad syntax: \"{name}\"; {need}";
+            error = $"empty table: \"{name}\"; {need}";
             return null;
         }
 

@@ -30,6 +30,9 @@ internal interface IPatternEngine
     /// <summary>Why patterns cannot be compiled at all, or null.</summary>
     string? Unusable { get; }
 
+    /// <summary>True for an option that means nothing any more.</summary>
+    bool IsObsolete(char letter) => false;
+
     /// <summary>Applies one option letter to <paramref name="options"/>; false when there is none such.</summary>
     bool TryOption(char letter, ref uint options);
 

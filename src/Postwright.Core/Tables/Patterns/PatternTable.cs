@@ -313,6 +313,12 @@ internal sealed class PatternTable : TextFileTable<PatternTable.Rules>
         uint options = _engine.DefaultOptions;
         for (; at < text.Length && !LogicalLines.White.Contains(text[at]) && !(_engine.HasExclusions && text[at] == '!'); at++)
         {
+            if (_engine.IsObsolete(text[at]))
+            {
+                warn($"{where}ignoring obsolete regexp option \"{text[at]}\"");
+                continue;
+            }
+
             if (!_engine.TryOption(text[at], ref options))
             {
                 warn($"{where}unknown regexp option \"{text[at]}\": skipping this rule");

@@ -23,9 +23,6 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
     private const uint Ungreedy = 0x40000;
     private const uint Anchored = 0x80000000;
 
-    /// <summary>X asked old PCRE to refuse unknown escapes; PCRE2 always does. A bit that no option has.</summary>
-    private const uint Extra = 0x08000000;
-
     private const uint JitComplete = 1;
     private const uint NoJit = 0x2000;
     private const int NoMatch = -1;
@@ -43,6 +40,9 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
 
     public uint DefaultOptions => CaseLess | DotAll;
 
+    /// <summary>X asked old PCRE to refuse unknown escapes; PCRE2 always does.</summary>
+    public bool IsObsolete(char letter) => letter == 'X';
+
     public bool TryOption(char letter, ref uint options)
     {
         uint bit = letter switch
@@ -54,7 +54,6 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
             'A' => Anchored,
             'E' => DollarEndOnly,
             'U' => Ungreedy,
-            'X' => Extra,
             _ => 0u,
         };
         options ^= bit;
@@ -72,7 +71,7 @@ internal sealed unsafe partial class PcreEngine : IPatternEngine
         nuint offset;
         fixed (byte* text = bytes.Length == 0 ? [0] : bytes)
         {
-            code = pcre2_compile_8(text, (nuint)bytes.Length, options & ~Extra, out status, out offset, 0);
+            code = pcre2_compile_8(text, (nuint)bytes.Length, options, out status, out offset, 0);
         }
 
         if (code == 0)

@@ -40,7 +40,7 @@ internal sealed class SocketmapTable : RemoteTable
     {
         int colon = source.Rest.LastIndexOf(':');
         return colon > 0 && colon + 1 < source.Rest.Length
-            ? new SocketmapTable(source, RemoteEndpoint.Parse(source.Rest[..colon], 0), source.Rest[(colon + 1)..])
+            ? new SocketmapTable(source, RemoteEndpoint.ParseService(source.Rest[..colon], 0), source.Rest[(colon + 1)..])
             : throw new RemoteConfigurationException("socketmap requires server:socketmap argument");
     }
 
