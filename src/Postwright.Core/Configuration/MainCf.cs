@@ -22,13 +22,15 @@ public static class MainCf
         var settings = new Dictionary<string, Setting>(StringComparer.Ordinal);
         foreach (LogicalLine line in ConfigurationText.LogicalLines(text))
         {
-            if (ConfigurationText.IsSpace(line.Text[0]))
+            // To Postfix a line ends at a NUL, and what is before it must make sense.
+            string entry = line.Text.Split('\0', 2)[0];
+            if (entry.Length > 0 && ConfigurationText.IsSpace(entry[0]))
             {
-                errors.Add(new ConfigurationError(file, line.Line, ConfigurationText.LeadingSpace(line.Text), IsFatal: false));
+                errors.Add(new ConfigurationError(file, line.Line, ConfigurationText.LeadingSpace(entry), IsFatal: false));
                 continue;
             }
 
-            if (SplitNameValue(line.Text, out string name, out string value) is { } trouble)
+            if (SplitNameValue(entry, out string name, out string value) is { } trouble)
             {
                 errors.Add(new ConfigurationError(file, line.Line, trouble));
                 continue;

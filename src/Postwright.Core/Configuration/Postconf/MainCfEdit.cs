@@ -17,7 +17,8 @@ internal sealed class MainCfEdit(PostconfOptions options, Action<string> warn)
         bool assigns = !options.Has('#') && !options.Has('X');
         foreach (string argument in options.Names)
         {
-            string name = argument.Trim();
+            // With a blank behind it, it is no name of the file's.
+            string name = argument.TrimStart();
             string value = "";
             if (assigns && MainCf.SplitNameValue(argument, out name, out value) is { } trouble)
             {

@@ -56,7 +56,7 @@ internal sealed class MasterCfEdit(PostconfOptions options, Action<string> warn)
         }
 
         int parts = options.Has('M') ? 2 : 3;
-        string[] path = pattern.Trim().Split('/');
+        string[] path = pattern.TrimStart().Split('/');
         if (path.Length != parts || path.Contains(""))
         {
             return options.Has('M') ? "-Me, -MX or -M# requires service_name/type"

@@ -127,11 +127,12 @@ internal sealed class PostconfOptions
     private string? ReadClasses(string value)
     {
         Classes ??= new HashSet<string>(StringComparer.Ordinal);
-        foreach (string one in value.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
+        foreach (string word in value.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
         {
+            string one = word.ToLowerInvariant();
             if (one is not ("builtin" or "service" or "user" or "all"))
             {
-                return $"unknown -C option value \"{one}\" in \"{value}\"";
+                return $"unknown -C option value \"{word}\" in \"{value}\"";
             }
 
             Classes.UnionWith(one == "all" ? ["builtin", "service", "user"] : [one]);

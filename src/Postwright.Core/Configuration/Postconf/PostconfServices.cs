@@ -43,10 +43,6 @@ internal sealed class PostconfServices(MailConfiguration configuration, TextWrit
                 if (Matches(parts, 0, service.Name) && Matches(parts, 1, service.Type))
                 {
                     ShowService(options, service, parts);
-                    if (options.Has('M'))
-                    {
-                        break;
-                    }
                 }
             }
         }
