@@ -1,5 +1,6 @@
 using System.Text;
 using Postwright.Core.Posix;
+using Postwright.Core.Tables;
 
 namespace Postwright.Core.Configuration;
 
@@ -13,6 +14,20 @@ internal static class ConfigurationFile
     public const int LargestSize = 16 << 20;
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>
+    /// The path of a file in a configuration directory, as Postfix puts it together: the empty name is the root directory, never
+    /// the one that the caller happens to be in.
+    /// </summary>
+    public static string In(string directory, string file) => $"{directory}/{file}";
+
+    /// <summary>What Postfix says of a file that cannot be read.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="reason">The system's words.</param>
+    public static string Failure(string path, string reason) => $"{(reason == Libc.ErrorText(Libc.IsADirectory) ? "read" : "open")} {path}: {reason}";
+
+    /// <summary>Why a file cannot be read, in Postfix's words; null where it can.</summary>
+    public static string? WhyUnreadable(string path) => ReadBytes(path, out _) is { } reason ? Failure(path, reason) : null;
 
     /// <summary>The text; the answer is the reason of a failure in the system's words, or null.</summary>
     public static string? Read(string path, out string text)
@@ -41,7 +56,12 @@ internal static class ConfigurationFile
         bytes = [];
         try
         {
-            using Stream file = SystemFiles.OpenRead(path);
+            using Stream? file = SystemFiles.TryOpenRead(path, out int errno);
+            if (file is null)
+            {
+                return Libc.ErrorText(errno);
+            }
+
             if (file.Length > LargestSize)
             {
                 return $"File too large: more than {LargestSize} bytes";

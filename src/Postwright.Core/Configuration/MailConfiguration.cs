@@ -66,8 +66,8 @@ public sealed class MailConfiguration
     internal static MailConfiguration Load(string configDirectory, Lazy<HostFacts> host)
     {
         var errors = new List<ConfigurationError>();
-        string main = ReadFile(Path.Combine(configDirectory, "main.cf"), errors);
-        string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
+        string main = ReadFile(ConfigurationFile.In(configDirectory, "main.cf"), errors);
+        string master = ReadFile(ConfigurationFile.In(configDirectory, "master.cf"), errors);
         return Build(configDirectory, main, master, host, errors);
     }
 
@@ -75,7 +75,7 @@ public sealed class MailConfiguration
     internal static MailConfiguration LoadDefaults(string configDirectory, Lazy<HostFacts> host)
     {
         var errors = new List<ConfigurationError>();
-        string master = ReadFile(Path.Combine(configDirectory, "master.cf"), errors);
+        string master = ReadFile(ConfigurationFile.In(configDirectory, "master.cf"), errors);
         return Build(configDirectory, "", master, host, errors);
     }
 
@@ -225,8 +225,8 @@ public sealed class MailConfiguration
 
     private static MailConfiguration Build(string directory, string main, string master, Lazy<HostFacts> host, List<ConfigurationError> errors)
     {
-        Dictionary<string, Setting> settings = MainCf.Parse(main, Path.Combine(directory, "main.cf"), errors);
-        IReadOnlyList<MasterService> services = MasterCf.Parse(master, Path.Combine(directory, "master.cf"), errors);
+        Dictionary<string, Setting> settings = MainCf.Parse(main, ConfigurationFile.In(directory, "main.cf"), errors);
+        IReadOnlyList<MasterService> services = MasterCf.Parse(master, ConfigurationFile.In(directory, "master.cf"), errors);
         return new MailConfiguration(directory, settings, services, host, errors);
     }
 
@@ -234,7 +234,7 @@ public sealed class MailConfiguration
     {
         if (ConfigurationFile.Read(path, out string text) is { } trouble)
         {
-            errors.Add(new ConfigurationError(path, 0, $"open {path}: {trouble}"));
+            errors.Add(new ConfigurationError(path, 0, ConfigurationFile.Failure(path, trouble)));
         }
 
         return text;
@@ -260,7 +260,7 @@ public sealed class MailConfiguration
     private void Report(string name, string trouble)
     {
         Setting? setting = _settings.GetValueOrDefault(name);
-        var error = new ConfigurationError(setting?.File ?? Path.Combine(ConfigDirectory, "main.cf"), setting?.Line ?? 0, trouble);
+        var error = new ConfigurationError(setting?.File ?? ConfigurationFile.In(ConfigDirectory, "main.cf"), setting?.Line ?? 0, trouble);
         lock (_errorsLock)
         {
             // A value that is asked for once a session would otherwise grow the list for ever.

@@ -184,7 +184,7 @@ internal sealed class ParameterUsage
         }
         else if (!UseInServices(name, service))
         {
-            string file = Path.Combine(_configuration.ConfigDirectory, service is null ? "main.cf" : "master.cf");
+            string file = ConfigurationFile.In(_configuration.ConfigDirectory, service is null ? "main.cf" : "master.cf");
             if (_reported.Add((file, name)))
             {
                 _undefined.Add((file, name));

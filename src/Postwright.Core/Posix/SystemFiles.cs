@@ -1,3 +1,6 @@
+using Microsoft.Win32.SafeHandles;
+using Postwright.Core.Tables;
+
 namespace Postwright.Core.Posix;
 
 #pragma warning disable RS0030 // The one class that reads what an administrator writes; a simulation writes such files too.
@@ -12,6 +15,20 @@ internal static class SystemFiles
 
     /// <inheritdoc cref="File.OpenRead(string)" />
     public static Stream OpenRead(string path) => File.OpenRead(path);
+
+    /// <summary>Opens for reading; null and errno where that fails, and where it would be a directory.</summary>
+    public static Stream? TryOpenRead(string path, out int errno)
+    {
+        SafeFileHandle? handle = Libc.Open(path, Libc.ReadOnly, 0, out errno);
+        if (handle is not null && Directory.Exists(path))
+        {
+            handle.Dispose();
+            handle = null;
+            errno = Libc.IsADirectory;
+        }
+
+        return handle is null ? null : new FileStream(handle, FileAccess.Read);
+    }
 
     /// <inheritdoc cref="File.ReadAllBytes(string)" />
     public static byte[] ReadAllBytes(string path) => File.ReadAllBytes(path);

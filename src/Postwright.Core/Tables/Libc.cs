@@ -17,6 +17,7 @@ internal static partial class Libc
     public const int WouldBlock = 11;
     public const int Interrupted = 4;
     public const int NoSuchFile = 2;
+    public const int IsADirectory = 21;
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(SafeHandle file, int operation);

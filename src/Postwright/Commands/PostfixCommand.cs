@@ -1,4 +1,5 @@
 using Postwright.Commands.Postmulti;
+using Postwright.Commands.Shared;
 using Postwright.Core.Configuration;
 
 namespace Postwright.Commands;
@@ -29,7 +30,7 @@ internal static class PostfixCommand
     /// <summary>Runs it.</summary>
     public static int Run(string[] arguments)
     {
-        string? directory = Environment.GetEnvironmentVariable("MAIL_CONFIG") is { Length: > 0 } named ? named : null;
+        string? directory = Environment.GetEnvironmentVariable("MAIL_CONFIG");
         bool verbose = false;
         int at = 0;
         for (; at < arguments.Length && arguments[at] is ['-', _, ..] option; at++)
@@ -63,16 +64,17 @@ internal static class PostfixCommand
         }
 
         bool isNamed = directory is not null;
-        directory = Path.GetFullPath(directory ?? "/etc/postfix");
+        directory = ConfigurationChoice.DirectoryOf(directory);
+        directory = directory.Length == 0 ? directory : Path.GetFullPath(directory);
         Environment.SetEnvironmentVariable("MAIL_CONFIG", directory);
         if (verbose)
         {
             Environment.SetEnvironmentVariable("MAIL_VERBOSE", "");
         }
 
-        if (!File.Exists(Path.Combine(directory, "main.cf")))
+        if (ConfigurationFile.WhyUnreadable(ConfigurationFile.In(directory, "main.cf")) is { } unreadable)
         {
-            return Fail($"open {Path.Combine(directory, "main.cf")}: No such file or directory");
+            return Fail(unreadable);
         }
 
         MailConfiguration configuration = MailConfiguration.Load(directory);

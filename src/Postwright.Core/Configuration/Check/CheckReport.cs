@@ -14,14 +14,14 @@ internal sealed class CheckReport(MailConfiguration configuration)
     public void Warn(string parameter, string text)
     {
         Setting? setting = configuration.Settings.FirstOrDefault(s => s.Name == parameter);
-        Warn(setting?.File ?? Path.Combine(configuration.ConfigDirectory, "main.cf"), setting?.Line ?? 0, text);
+        Warn(setting?.File ?? ConfigurationFile.In(configuration.ConfigDirectory, "main.cf"), setting?.Line ?? 0, text);
     }
 
     /// <summary>Stops start, at the line of main.cf that sets a parameter.</summary>
     public void Error(string parameter, string text)
     {
         Setting? setting = configuration.Settings.FirstOrDefault(s => s.Name == parameter);
-        Add(FindingSeverity.Error, setting?.File ?? Path.Combine(configuration.ConfigDirectory, "main.cf"), setting?.Line ?? 0, text);
+        Add(FindingSeverity.Error, setting?.File ?? ConfigurationFile.In(configuration.ConfigDirectory, "main.cf"), setting?.Line ?? 0, text);
     }
 
     public IReadOnlyList<ConfigurationFinding> Sorted()

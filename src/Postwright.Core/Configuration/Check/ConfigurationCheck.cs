@@ -61,7 +61,7 @@ public static class ConfigurationCheck
 
         foreach (string warning in usage.ClientWarnings)
         {
-            report.Warn(Path.Combine(configuration.ConfigDirectory, "main.cf"), 0, warning);
+            report.Warn(ConfigurationFile.In(configuration.ConfigDirectory, "main.cf"), 0, warning);
         }
 
         foreach (string name in configuration.GetList("postwright_ignore_unimplemented"))

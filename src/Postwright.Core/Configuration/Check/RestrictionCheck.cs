@@ -86,7 +86,7 @@ internal static class RestrictionCheck
         if (!words.Any(word => RelayStops.Contains(word, StringComparer.OrdinalIgnoreCase) || classes.Contains(word)))
         {
             Setting? at = scope.Settings.FirstOrDefault(IsAboutRelaying);
-            report.Add(FindingSeverity.Error, at?.File ?? Path.Combine(scope.Configuration.ConfigDirectory, "main.cf"), at?.Line ?? 0,
+            report.Add(FindingSeverity.Error, at?.File ?? ConfigurationFile.In(scope.Configuration.ConfigDirectory, "main.cf"), at?.Line ?? 0,
                 $"in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: {string.Join(", ", RelayStops[..^1])} or {RelayStops[^1]}; or set compatibility_level = 3.6, whose defaults have one");
         }
     }

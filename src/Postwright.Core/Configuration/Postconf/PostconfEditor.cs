@@ -46,12 +46,13 @@ internal sealed class PostconfEditor(string directory, IDisk disk, Action<string
             }
         }
 
-        string path = $"{directory}/{(options.IsMaster ? "master.cf" : "main.cf")}";
+        string path = ConfigurationFile.In(directory, options.IsMaster ? "master.cf" : "main.cf");
         string target = SystemFiles.Exists(path) ? SystemFiles.LinkTarget(path) ?? path : path;
         using EditLock? held = EditLock.Take(Path.GetDirectoryName(Path.GetFullPath(target))!, out string? reason);
         if (held is null || (reason = ConfigurationFile.ReadBytes(target, out byte[] bytes)) is not null)
         {
-            return $"open {path} for reading: {reason}";
+            string failure = ConfigurationFile.Failure(path, reason!);
+            return failure.StartsWith("open", StringComparison.Ordinal) ? $"open {path} for reading: {reason}" : failure;
         }
 
         // A byte a character: what is not edited stays as it is, whatever its encoding.

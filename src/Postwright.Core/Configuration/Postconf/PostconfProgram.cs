@@ -1,4 +1,3 @@
-using Postwright.Core.Posix;
 using System.Text;
 using Postwright.Core.Configuration.Bounce;
 using Postwright.Core.Seams;
@@ -102,9 +101,9 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
             return Fatal("options -b and -t require at most one template file");
         }
 
-        if (!SystemFiles.Exists(Path.Combine(directory, "main.cf")))
+        if (ConfigurationFile.WhyUnreadable(ConfigurationFile.In(directory, "main.cf")) is { } unreadable)
         {
-            return Fatal($"open {directory}/main.cf: No such file or directory");
+            return Fatal(unreadable);
         }
 
         MailConfiguration configuration = MailConfiguration.Load(directory, _host);
@@ -129,11 +128,15 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
 
     private int Show(PostconfOptions options, string directory)
     {
-        // Defaults need no file at all.
+        // Defaults need no file at all; what shows master.cf reads it first.
         bool defaults = options.Has('d');
-        if (!defaults && !SystemFiles.Exists(Path.Combine(directory, "main.cf")))
+        string[] needed = defaults ? [] : options.IsMaster ? ["master.cf", "main.cf"] : ["main.cf"];
+        foreach (string file in needed)
         {
-            return Fatal($"open {directory}/main.cf: No such file or directory");
+            if (ConfigurationFile.WhyUnreadable(ConfigurationFile.In(directory, file)) is { } unreadable)
+            {
+                return Fatal(unreadable);
+            }
         }
 
         MailConfiguration configuration = defaults
@@ -255,7 +258,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
     /// <summary>A missing file is no reason to show no parameter, nor is a row whose arguments alone are wrong.</summary>
     private int ReportMasterError(ConfigurationError error, bool needsMaster)
     {
-        bool isMissing = error.Text.StartsWith("open ", StringComparison.Ordinal);
+        bool isMissing = error.Line == 0 && error.PostconfFatal is null && error.PostconfWarning is null;
         if (error.PostconfFatal is { } text || (isMissing && needsMaster && (text = error.Text) is not null))
         {
             return Fatal(text);
@@ -335,6 +338,7 @@ public sealed class PostconfProgram(string program, TextWriter output, TextWrite
     private void Write(string line)
     {
         output.Flush();
-        errors.Write(string.Concat(line.Select(c => c is < ' ' or '\x7f' ? '?' : c)) + "\n");
+        // A mark for each byte that is no printable ASCII.
+        errors.Write(string.Concat(Encoding.UTF8.GetBytes(line).Select(b => b is < (byte)' ' or >= 0x7f ? '?' : (char)b)) + "\n");
     }
 }

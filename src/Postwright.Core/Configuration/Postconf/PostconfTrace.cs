@@ -14,7 +14,7 @@ internal static class PostconfTrace
     /// <param name="say">Takes a line.</param>
     public static void Write(MailConfiguration configuration, bool defaults, Action<string> say)
     {
-        string main = Path.Combine(configuration.ConfigDirectory, "main.cf");
+        string main = ConfigurationFile.In(configuration.ConfigDirectory, "main.cf");
         say(defaults ? $"{main}: left out" : $"{main}: read");
         foreach (Setting setting in configuration.Settings.OrderBy(static setting => setting.Line == 0).ThenBy(static setting => setting.Line))
         {

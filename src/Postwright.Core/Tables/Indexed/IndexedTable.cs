@@ -303,8 +303,9 @@ internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkT
 
         if (!FileStamp.TryGet(_file, out _stamp) || !_stamp.IsRegular)
         {
+            bool directory = (_stamp.Mode & 0xF000) == 0x4000;
             Close();
-            return $"open database {_path}: Invalid argument";
+            return $"open database {_path}: {(directory ? Libc.ErrorText(Libc.IsADirectory) : "Invalid argument")}";
         }
 
         _content = new IndexFile(_file);

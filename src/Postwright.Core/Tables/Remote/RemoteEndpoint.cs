@@ -36,6 +36,16 @@ internal sealed record RemoteEndpoint(string Host, int Port, string? Path = null
         return number is > 0 and < 65536 ? new RemoteEndpoint(host, number) : throw new RemoteConfigurationException($"bad host or port: \"{text}\"");
     }
 
+    /// <summary>The same where <c>inet:</c> or <c>unix:</c> must come first.</summary>
+    /// <exception cref="RemoteConfigurationException">It is neither.</exception>
+    public static RemoteEndpoint ParseService(string text, int defaultPort)
+    {
+        string transport = text.Split(':')[0];
+        return transport is "inet" or "unix"
+            ? Parse(text, defaultPort)
+            : throw new RemoteConfigurationException($"invalid transport name: {transport} in service: {text}");
+    }
+
     /// <summary>As it is logged.</summary>
     public override string ToString() => Path ?? (Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}");
 
@@ -56,7 +66,7 @@ internal sealed record RemoteEndpoint(string Host, int Port, string? Path = null
             }
             catch (SocketException failure)
             {
-                reason = failure.Message;
+                reason = Reason(failure);
                 socket.Dispose();
             }
             catch
@@ -68,6 +78,10 @@ internal sealed record RemoteEndpoint(string Host, int Port, string? Path = null
 
         throw new RemoteFailure($"connect to {this}: {reason ?? "no address"}");
     }
+
+    /// <summary>A failure in the system's words. For a socket in the file system, the runtime takes "no such file" for an address.</summary>
+    private string Reason(SocketException failure) => Libc.ErrorText(
+        Path is not null && failure.SocketErrorCode == SocketError.AddressNotAvailable ? Libc.NoSuchFile : failure.NativeErrorCode);
 
     private static int PortNumber(string port)
     {

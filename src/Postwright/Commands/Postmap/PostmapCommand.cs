@@ -1,3 +1,4 @@
+using Postwright.Commands.Shared;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
@@ -100,20 +101,14 @@ internal sealed class PostmapCommand
 
     private MailConfiguration LoadConfiguration()
     {
-        string directory = _options.ConfigDirectory ?? Environment.GetEnvironmentVariable("MAIL_CONFIG") ?? "/etc/postfix";
-        string main = Path.Combine(directory, "main.cf");
-        if (!FileStamp.TryGet(main, out _, out int errno))
+        string directory = ConfigurationChoice.DirectoryOf(_options.ConfigDirectory);
+        if (ConfigurationFile.WhyUnreadable(ConfigurationFile.In(directory, "main.cf")) is { } unreadable)
         {
-            throw new PostmapFailure($"open {main}: {Libc.ErrorText(errno)}");
+            throw new PostmapFailure(unreadable);
         }
 
         MailConfiguration configuration = MailConfiguration.Load(directory);
-        if (configuration.Errors.FirstOrDefault(error => error.IsFatal && error.File == main) is { } fatal)
-        {
-            throw new PostmapFailure(fatal.ToString());
-        }
-
-        return configuration;
+        return CommonParameters.WhyUnusable(configuration, _log.Warning) is { } reason ? throw new PostmapFailure(reason) : configuration;
     }
 
     /// <summary>A name without a type has the default one.</summary>
@@ -219,6 +214,11 @@ internal sealed class PostmapCommand
 
     private void List(string name)
     {
+        if (name.StartsWith("proxy:", StringComparison.Ordinal))
+        {
+            throw new PostmapFailure("can't sequence maps via the proxy service");
+        }
+
         ILookupTable opened = Open(name);
         if (opened is not IListable { CanList: true } table)
         {

@@ -107,7 +107,8 @@ internal sealed class SendmailOptions
             }
             else if (option == 'C')
             {
-                directory = Path.GetFileName(options.Argument) == "main.cf" ? Path.GetDirectoryName(options.Argument) : options.Argument;
+                directory = options.Argument == "main.cf" ? "."
+                    : Path.GetFileName(options.Argument) == "main.cf" ? Path.GetDirectoryName(options.Argument) : options.Argument;
             }
         }
 

@@ -32,32 +32,28 @@ internal static class ConfigurationChoice
             return null;
         }
 
-        string main = Path.Combine(directory, "main.cf");
-        try
+        if (ConfigurationFile.WhyUnreadable(ConfigurationFile.In(directory, "main.cf")) is { } unreadable)
         {
-            using FileStream probe = File.OpenRead(main);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            string why = failure switch
-            {
-                UnauthorizedAccessException => "Permission denied",
-                FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
-                _ => failure.Message,
-            };
-            status = messages.Fatal($"open {main}: {why}");
+            status = messages.Fatal(unreadable);
             return null;
         }
 
-        return MailConfiguration.Load(directory);
+        MailConfiguration configuration = MailConfiguration.Load(directory);
+        if (CommonParameters.WhyUnusable(configuration, messages.Warning) is { } reason)
+        {
+            status = messages.Fatal(reason);
+            return null;
+        }
+
+        return configuration;
     }
 
-    /// <summary>The directory that is meant, whether it may be used or not.</summary>
+    /// <summary>
+    /// The directory that is meant, whether it may be used or not. The empty name, as of a script whose variable is not set, is
+    /// the root directory, where there is no main.cf; neither the current directory nor the default one was meant.
+    /// </summary>
     public static string DirectoryOf(string? option, string defaultDirectory = DefaultDirectory)
-    {
-        string? named = option ?? Environment.GetEnvironmentVariable("MAIL_CONFIG");
-        return string.IsNullOrEmpty(named) ? defaultDirectory : named;
-    }
+        => option ?? Environment.GetEnvironmentVariable("MAIL_CONFIG") ?? defaultDirectory;
 
     private static bool IsAuthorized(string directory, string defaultDirectory)
     {
