@@ -16,7 +16,7 @@ usage: ./build.sh [COMMAND]
   mutate [NAME ...]    plant faults in a copy of the source, one after the other: the simulator must find each (tests/mutations)
   crash [ROUNDS]       kill the server under load: nothing accepted is lost, every duplicate has a cause
   faults [SECONDS]     let system calls of the server fail under load, SECONDS for each cell of the matrix
-  soak [MINUTES]       a day of mail in 60 minutes, or fewer: memory, descriptors and space stay flat
+  soak [MINUTES]       72 hours of mail in 60 minutes, or a part of it in fewer: memory, descriptors and space stay flat
   install [DESTDIR]    as root: install programs, users, groups, directories, examples, systemd unit
   uninstall [DESTDIR]  as root: take them away again (configuration and mail stay)
 EOF
