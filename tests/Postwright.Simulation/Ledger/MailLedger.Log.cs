@@ -22,6 +22,11 @@ internal sealed partial class MailLedger
             DamageReported = true;
         }
 
+        if (level == LogLevel.Warning && text.StartsWith("spool: ", StringComparison.Ordinal) && text.Contains("No such file or directory", StringComparison.Ordinal))
+        {
+            Fail($"the spool takes a file for there that is not: {text}");
+        }
+
         int colon = text.IndexOf(": ", StringComparison.Ordinal);
         if (level != LogLevel.Info || colon <= 0 || text.AsSpan(0, colon).Contains(' '))
         {

@@ -178,7 +178,8 @@ internal sealed class SimWorld
             RunUntil(Plan.Length.Ticks, static () => false);
             Network.After(TimeSpan.Zero, CalmDown);
             long deadline = Scheduler.Now + DrainLimit.Ticks;
-            RunUntil(deadline, IsDrained);
+            RunUntil(deadline, () => IsDrained() && IsSpaceWonBack);
+            CheckSpace();
             if (!IsDrained())
             {
                 throw new SimulationException($"not everything came to its end:\n{Ledger.Describe()}\n{string.Join("\n", _clients.Where(static client => !client.IsDone))}");
@@ -388,9 +389,15 @@ internal sealed class SimWorld
             throw new SimulationException($"{Platter.MostHandles} files beside the segments were open at once");
         }
 
-        if (!IsSpaceWonBack)
+        CheckSpace();
+    }
+
+    private void CheckSpace()
+    {
+        if (IsDrained() && !IsSpaceWonBack)
         {
-            throw new SimulationException($"{Platter.Segments} segments are left of an empty queue");
+            throw new SimulationException($"{Platter.Segments} segments are left of an empty queue: "
+                + string.Join(", ", Serving!.Spool!.Index.Segments.Values.Select(static one => $"{one.Generation} ({one.LiveMessages} messages, {one.LiveStates} states{(one.IsLeaving ? ", leaving" : "")}{(one.KeepForever ? ", kept" : "")})")));
         }
     }
 

@@ -59,7 +59,6 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
         }
 
         await _preparing;
-        Segment? old = Now;
         Segment? fresh = null;
         int errno = 0;
         SyncProof[] proofs;
@@ -88,8 +87,10 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
         }
 
         PrepareNext();
-        if (old is not null)
+
+        if (proofs.Length > 0)
         {
+            // Also where the one before was given up with changes alone: nothing that leaves the queue will ask for its space.
             SpaceWanted?.Invoke();
         }
 

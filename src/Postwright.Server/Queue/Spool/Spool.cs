@@ -20,11 +20,15 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
 
     private readonly SpoolOptions _options;
     private readonly IDisk _disk;
+    private readonly TimeProvider _time;
     private readonly MailLog _log;
     private readonly Lock _gate = new();
     private readonly SpoolIndex _index = new();
     private readonly ContentCache _cache;
     private readonly ContentFiles _files;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
+
     private readonly InlineMemory _memory;
     private readonly SegmentPool _pool;
     private readonly FreeSpace _freeSpace;
@@ -42,7 +46,7 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
 
     private Spool(SpoolOptions options, IDisk disk, IChance chance, TimeProvider time, MailLog log)
     {
-        (_options, _disk, _log) = (options, disk, log);
+        (_options, _disk, _time, _log) = (options, disk, time, log);
         _cache = new ContentCache(options.CacheLimit);
         _files = new ContentFiles(options, disk, chance);
         _memory = new InlineMemory(options.InlineMemoryLimit);
@@ -219,7 +223,11 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
 
     private async Task CompactWhenDueAsync()
     {
-        // A first pass at once: an earlier run may have left segments without anything in them.
+        // A first pass at once: an earlier run may have left segments without anything in them. What a pass could not do is tried
+        // again by itself, since an idle queue asks for none.
+        TimeSpan pause = FirstPause;
+        await using ITimer again = _time.CreateTimer(
+            static due => ((Channel<bool>)due!).Writer.TryWrite(true), _compactionDue, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _compactionDue.Writer.TryWrite(true);
         while (await _compactionDue.Reader.WaitToReadAsync())
         {
@@ -230,6 +238,10 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
                     await _compactor.PassAsync(_stopping.Token);
                 }
             }
+
+            bool isDone = !_compactor.HasMoreToDo;
+            again.Change(isDone ? Timeout.InfiniteTimeSpan : pause, Timeout.InfiniteTimeSpan);
+            pause = isDone ? FirstPause : pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
     }
 

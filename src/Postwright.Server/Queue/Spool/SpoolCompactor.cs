@@ -127,6 +127,19 @@ internal sealed class SpoolCompactor(
         return false;
     }
 
+    /// <summary>True when something is left that a pass could do and the last one could not, or put off.</summary>
+    public bool HasMoreToDo
+    {
+        get
+        {
+            lock (gate)
+            {
+                return _untrusted.Count > 0 || _emptied.Count > 0 || index.Segments.Values.Any(segment => segment != writer.Segment.Now && !segment.KeepForever
+                    && (segment.IsLeaving || segment.HasUnusedEnd || (segment.LiveMessages == 0 && segment.LiveStates == 0)));
+            }
+        }
+    }
+
     private bool MayForgetKeys()
     {
         lock (gate)

@@ -98,6 +98,17 @@ public sealed class SpaceTests : SimulatedSpoolTests
     }
 
     [Fact]
+    public void Space_is_looked_for_after_a_segment_was_given_up()
+    {
+        // It may hold changes alone, so that no message that leaves would ask for it.
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        Assert.False(_spool.IsCompactionDue);
+        FailOnce(DiskCall.Sync);
+        Assert.Equal(StoreStatus.Stored, Settle(Append()));
+        Assert.True(_spool.IsCompactionDue);
+    }
+
+    [Fact]
     public void What_could_not_be_made_is_not_deleted_again_and_again()
     {
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
