@@ -58,6 +58,12 @@ internal sealed class CurrentSegment(SpoolOptions options, IDisk disk, MailLog l
             return 0;
         }
 
+        // A fresh one would have no room either, and the caller would ask for another without end.
+        if (bytes > options.SegmentBytes - (2 * SegmentFormat.Page))
+        {
+            return DiskException.NoSpace;
+        }
+
         await _preparing;
         Segment? fresh = null;
         int errno = 0;
