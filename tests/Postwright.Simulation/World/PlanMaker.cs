@@ -21,7 +21,7 @@ internal static class PlanMaker
         Rng chance = Rng.Of(seed, 2);
         List<PlanItem> items = [];
         TimeSpan length = TimeSpan.FromTicks(chance.Between(load.Ticks / 8, load.Ticks));
-        AddMessages(items, chance, length);
+        AddMessages(items, chance, Rng.Of(seed, 8), length);
         AddTroubles(items, chance, length);
         AddCommands(items, chance, length);
         var plan = new Plan(seed, chance.Next(SimConfiguration.Variants), length, items);
@@ -42,7 +42,7 @@ internal static class PlanMaker
         return plan with { DiskBytes = (long)chance.Pick(SmallDisks) << 20 };
     }
 
-    private static void AddMessages(List<PlanItem> items, Rng chance, TimeSpan length)
+    private static void AddMessages(List<PlanItem> items, Rng chance, Rng crowds, TimeSpan length)
     {
         int messages = chance.Between(4, 24);
         int session = 0;
@@ -62,6 +62,13 @@ internal static class PlanMaker
                 string name = domain is "local.example" or "virtual.example" ? chance.Pick(LocalNames)
                     : chance.Percent(15) ? "bounce" : chance.Percent(10) ? "defer" : "ok";
                 recipients.Add(string.Create(CultureInfo.InvariantCulture, $"{name}.m{number}r{i}@{domain}"));
+            }
+
+            if (crowds.Percent(2))
+            {
+                // So many that wait at one place that what is kept of each counts.
+                string domain = crowds.Pick(["remote1.example", "remote2.example", "remote3.example", "lmtp.example"]);
+                recipients = [.. Enumerable.Range(1, crowds.Between(25, 50)).Select(i => string.Create(CultureInfo.InvariantCulture, $"defer.m{number}r{i}@{domain}"))];
             }
 
             string sender = chance.Next(12) switch

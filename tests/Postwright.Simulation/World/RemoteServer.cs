@@ -42,8 +42,11 @@ internal enum PeerMode
 }
 
 /// <summary>A server elsewhere that takes mail by SMTP or LMTP.</summary>
-internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmtp, Rng chance)
+internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmtp, Rng chance, Rng words)
 {
+    /// <summary>It explains each refusal in as many lines as a client may have to read.</summary>
+    private readonly bool _isTalkative = words.Percent(20);
+
     public IPAddress Address => address;
 
     /// <summary>How it behaves now.</summary>
@@ -269,6 +272,12 @@ internal sealed class RemoteServer(SimWorld world, IPAddress address, bool isLmt
         if (chance.Percent(8))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(chance.Between(1, 3000)), world.Time);
+        }
+
+        if (_isTalkative && text[0] is '4' or '5' && words.Percent(80))
+        {
+            world.Count("peer explains at length");
+            text = string.Concat(Enumerable.Repeat($"{text[..3]}-{text[4..]} {new string('y', 1000)}\r\n", words.Percent(80) ? 58 : words.Between(1, 57))) + text;
         }
 
         await end.SendAsync(Encoding.ASCII.GetBytes(text + "\r\n"), CancellationToken.None);

@@ -57,7 +57,7 @@ internal sealed class SimWorld
         Servers =
         [
             .. new[] { "192.0.2.11", "192.0.2.12", "192.0.2.20", "192.0.2.21", "192.0.2.30", "192.0.2.40" }
-                .Select((address, i) => new RemoteServer(this, IPAddress.Parse(address), address.EndsWith(".40", StringComparison.Ordinal), Rng.Of(plan.Seed, 20 + (ulong)i))),
+                .Select((address, i) => new RemoteServer(this, IPAddress.Parse(address), address.EndsWith(".40", StringComparison.Ordinal), Rng.Of(plan.Seed, 20 + (ulong)i), Rng.Of(plan.Seed, 40 + (ulong)i))),
         ];
         _events = new WorldEvents(this, Rng.Of(plan.Seed, 6));
     }
