@@ -93,7 +93,7 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
             case PlanKind.ClockJump:
                 bool back = item.Value % 3 == 0;
                 world.Count(back ? "clock set back" : "clock jump");
-                world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % 1800) : TimeSpan.FromSeconds(item.Value % 200_000));
+                world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % (item.Value % 2 == 0 ? 1800 : 30_000)) : TimeSpan.FromSeconds(item.Value % 200_000));
                 break;
             case PlanKind.AgentKill:
                 world.Count("agent killed");
@@ -162,7 +162,7 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
     private void Rot()
     {
         List<(string Path, SimNode Node)> files = [.. world.Platter.Files.Select(static file => (file.Key, file.Value)).Where(static file =>
-            file.Key.EndsWith(".log", StringComparison.Ordinal) || file.Key.EndsWith(".content", StringComparison.Ordinal))];
+            file.Key.EndsWith(".log", StringComparison.Ordinal) || file.Key.EndsWith(".content", StringComparison.Ordinal) || IsIndex(file.Key))];
         if (files.Count == 0)
         {
             return;
@@ -176,13 +176,16 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
         }
 
         long offset = ((long)pages[chance.Next(pages.Count)] * SimNode.PageSize) + chance.Next(SimNode.PageSize);
-        if ((offset < node.LastSync.From || offset >= node.LastSync.To) && node.Rot(offset, chance.Next(8)))
+        if ((IsIndex(path) || offset < node.LastSync.From || offset >= node.LastSync.To) && node.Rot(offset, chance.Next(8)))
         {
-            world.Count("bit rot");
-            world.HasRotted = true;
+            // A damaged index is not used: nothing is lost by it, and nothing is excused.
+            world.Count(IsIndex(path) ? "bit rot in the index" : "bit rot");
+            world.HasRotted |= !IsIndex(path);
             world.History.Note("disk", $"a bit of {path} turns at {offset}");
         }
     }
+
+    private static bool IsIndex(string path) => path.EndsWith("/index", StringComparison.Ordinal);
 
     private void Administrate(PlanItem item)
     {
