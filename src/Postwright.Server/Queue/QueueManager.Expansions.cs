@@ -57,7 +57,11 @@ public sealed partial class QueueManager
             {
                 EnvelopeRecipient complete = member with { Address = _rewriter.Rewrite(member.Address) };
                 ResolvedAddress route = await _resolver.ResolveAsync(result.NewSender ?? message.Envelope.Sender, complete.Address, _stop);
-                if (route.Status == ResolveStatus.Resolved && route.Transport != transport.Name)
+
+                // Where the tables cannot be asked, a virtual alias may be among the members: only the new message looks it up.
+                bool isElsewhere = route.Status == ResolveStatus.Resolved ? route.Transport != transport.Name
+                    : route.Status == ResolveStatus.TemporaryError && new Via(complete.Via).Member is null;
+                if (isElsewhere)
                 {
                     elsewhere.Add(complete);
                 }

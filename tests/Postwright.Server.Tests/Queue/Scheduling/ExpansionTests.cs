@@ -155,6 +155,25 @@ public sealed class ExpansionTests
     }
 
     [Fact]
+    public async Task A_member_whose_route_cannot_be_looked_up_passes_virtual_aliases_like_those_elsewhere()
+    {
+        await using QueueRig rig = Rig(out ScriptedAgent local, out _);
+        rig.Resolver.Routes["nested.test"] = new ResolvedAddress(ResolveStatus.TemporaryError, AddressClass.Default, "", "", "");
+        local.Answer = (_, recipient) => recipient.Address == "list@here.test" && recipient.Recipient.Via.Length == 0
+            ? Expanded(recipient, null, [Member("alias@nested.test", "a=list@here.test"), Member("list@here.test", "a=list@here.test m=command")])
+            : Sent(recipient);
+        rig.Start();
+
+        string id = rig.Send("a@test", "list@here.test");
+
+        await rig.Logged("status=deferred (address resolver failure)");
+        RecipientExpanded change = rig.Store.Changes.OfType<RecipientExpanded>().Single();
+        Assert.Equal("a=list@here.test m=command", change.Into.Single().Via);
+        Assert.DoesNotContain(rig.Log.All, line => line.Contains($"{id}: to=<alias@nested.test>"));
+        Assert.Contains(rig.Log.All, line => line.Contains(": to=<alias@nested.test>") && line.EndsWith("status=deferred (address resolver failure)"));
+    }
+
+    [Fact]
     public async Task A_member_of_two_nested_lists_gets_one_copy()
     {
         await using QueueRig rig = Rig(out ScriptedAgent local, out _);
