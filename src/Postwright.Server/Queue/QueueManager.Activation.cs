@@ -26,7 +26,7 @@ public sealed partial class QueueManager
     private readonly DueTimes _deferred = new();
     private readonly List<ActiveMessage> _entered = [];
     private DateTimeOffset _runHorizon;
-    private DateTimeOffset _nextRun;
+    private TimeSpan _nextRun;
     private int _activeDeferred;
     private int _activeRecipients;
     private long _waitingContent;
@@ -59,7 +59,7 @@ public sealed partial class QueueManager
 
         // Arrivals between the store's opening and this moment are in both lists; the second is passed over.
         _runHorizon = _now;
-        _nextRun = _now + _options.QueueRunDelay;
+        _nextRun = _uptime + _options.QueueRunDelay;
         if (_options.FlushOnStart)
         {
             FlushDeferred();

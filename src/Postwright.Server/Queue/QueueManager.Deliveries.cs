@@ -17,9 +17,9 @@ public sealed partial class QueueManager
     private static readonly MemoryContent NoContent = new(ReadOnlyMemory<byte>.Empty);
 
     private readonly Dictionary<string, TransportQueue> _queues = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, DateTimeOffset> _unknownTransports = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TimeSpan> _unknownTransports = new(StringComparer.Ordinal);
     private readonly Queue<TransportQueue> _listed = new();
-    private readonly PriorityQueue<object, DateTimeOffset> _wakes = new();
+    private readonly PriorityQueue<object, TimeSpan> _wakes = new();
 
     /// <summary>Puts a recipient in its line.</summary>
     private void Schedule(ActiveMessage message, int index, ResolvedAddress route)
@@ -37,7 +37,7 @@ public sealed partial class QueueManager
         Destination destination = FindDestination(message, route) ?? Redirect(RetryService, "4.3.0 mail transport unavailable");
         if (destination.Dead is { } dead)
         {
-            if (dead.Until <= _now)
+            if (dead.Until <= _uptime)
             {
                 destination.Revive();
             }
@@ -52,7 +52,7 @@ public sealed partial class QueueManager
         if (!peer.IsWaiting)
         {
             peer.IsWaiting = true;
-            destination.Transport.Enqueue(peer, _now);
+            destination.Transport.Enqueue(peer, _uptime);
         }
 
         List(destination.Transport);
@@ -119,7 +119,7 @@ public sealed partial class QueueManager
             return queue;
         }
 
-        if (_unknownTransports.TryGetValue(name, out DateTimeOffset until) && until > _now)
+        if (_unknownTransports.TryGetValue(name, out TimeSpan until) && until > _uptime)
         {
             return null;
         }
@@ -127,7 +127,7 @@ public sealed partial class QueueManager
         if (ServiceOf(name) is not { } service)
         {
             _log.Warning($"connect to transport private/{name}: No such file or directory");
-            _unknownTransports[name] = _now + _options.TransportRetry;
+            _unknownTransports[name] = _uptime + _options.TransportRetry;
             return null;
         }
 
@@ -159,7 +159,7 @@ public sealed partial class QueueManager
         while (!IsStopping && _listed.TryDequeue(out TransportQueue? transport))
         {
             transport.IsListed = false;
-            while (transport.IsOpen(_now) && transport.TryTake(_now, out Peer peer))
+            while (transport.IsOpen(_uptime) && transport.TryTake(_uptime, out Peer peer))
             {
                 peer.IsWaiting = false;
                 if (peer.Recipients.Count > 0)
@@ -167,7 +167,7 @@ public sealed partial class QueueManager
                     Start(peer);
                 }
 
-                transport.Offer(peer.Destination, _now);
+                transport.Offer(peer.Destination, _uptime);
                 Unpark(peer.Destination);
             }
         }

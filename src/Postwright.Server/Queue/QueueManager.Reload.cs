@@ -20,7 +20,7 @@ public sealed partial class QueueManager
 
             if (ServiceOf(transport.Name) is { } next && next.Agent is IImmediateDelivery == transport.IsImmediate)
             {
-                transport.Replace(next, _now);
+                transport.Replace(next, _uptime);
             }
             else
             {

@@ -29,10 +29,10 @@ public sealed partial class QueueManager
             Account(message, delivery.Recipients[i], delivery.Results[i], transport);
         }
 
-        transport.Offer(destination, _now);
+        transport.Offer(destination, _uptime);
         List(transport);
         Unpark(destination);
-        transport.ForgetIfIdle(destination, _now);
+        transport.ForgetIfIdle(destination, _uptime);
         RoundMayEnd(message);
     }
 
@@ -65,7 +65,7 @@ public sealed partial class QueueManager
             return;
         }
 
-        if (!destination.Failed(failure.Dsn, failure.Reason, _now + _options.MinimalBackoff))
+        if (!destination.Failed(failure.Dsn, failure.Reason, _uptime + _options.MinimalBackoff))
         {
             return;
         }
@@ -84,7 +84,7 @@ public sealed partial class QueueManager
             if (!target.IsWaiting && target.Recipients.Count > 0)
             {
                 target.IsWaiting = true;
-                suspended.Transport.Enqueue(target, _now);
+                suspended.Transport.Enqueue(target, _uptime);
             }
         }
 
@@ -96,13 +96,13 @@ public sealed partial class QueueManager
         TransportLimits limits = destination.Transport.Limits;
         if (limits.DestinationRateDelay > TimeSpan.Zero)
         {
-            destination.NotBefore = _now + limits.DestinationRateDelay;
+            destination.NotBefore = _uptime + limits.DestinationRateDelay;
             _wakes.Enqueue(destination, destination.NotBefore);
         }
 
         if (limits.TransportRateDelay > TimeSpan.Zero)
         {
-            destination.Transport.NotBefore = _now + limits.TransportRateDelay;
+            destination.Transport.NotBefore = _uptime + limits.TransportRateDelay;
             _wakes.Enqueue(destination.Transport, destination.Transport.NotBefore);
         }
     }
@@ -256,14 +256,14 @@ public sealed partial class QueueManager
     /// <summary>What the clock has brought: the end of rate delays, and the next look at the deferred queue.</summary>
     private void Wake()
     {
-        while (_wakes.TryPeek(out object? what, out DateTimeOffset due) && due <= _now)
+        while (_wakes.TryPeek(out object? what, out TimeSpan due) && due <= _uptime)
         {
             _wakes.Dequeue();
             if (what is Destination destination)
             {
-                destination.Transport.Offer(destination, _now);
+                destination.Transport.Offer(destination, _uptime);
                 List(destination.Transport);
-                destination.Transport.ForgetIfIdle(destination, _now);
+                destination.Transport.ForgetIfIdle(destination, _uptime);
             }
             else
             {
@@ -273,11 +273,13 @@ public sealed partial class QueueManager
 
         // After the clock was set back, what counted as due by the old time would be tried again and again without a pause.
         _runHorizon = _runHorizon > _now ? _now : _runHorizon;
-        _nextRun = _nextRun > _now + _options.QueueRunDelay ? _now + _options.QueueRunDelay : _nextRun;
-        if (_nextRun <= _now)
+
+        // A reload may have made the time between two looks shorter.
+        _nextRun = _nextRun > _uptime + _options.QueueRunDelay ? _uptime + _options.QueueRunDelay : _nextRun;
+        if (_nextRun <= _uptime)
         {
             _runHorizon = _now;
-            _nextRun = _now + _options.QueueRunDelay;
+            _nextRun = _uptime + _options.QueueRunDelay;
             ForgetOldDestinations(all: false);
         }
     }
@@ -289,23 +291,23 @@ public sealed partial class QueueManager
         {
             foreach (Destination destination in transport.Destinations.ToArray())
             {
-                if (destination.Dead is { } dead && (all || dead.Until <= _now))
+                if (destination.Dead is { } dead && (all || dead.Until <= _uptime))
                 {
                     destination.Revive();
                 }
 
-                transport.ForgetIfIdle(destination, _now);
+                transport.ForgetIfIdle(destination, _uptime);
             }
         }
     }
 
-    private DateTimeOffset NextWake()
+    private TimeSpan NextWake()
     {
         if (IsStopping)
         {
-            return DateTimeOffset.MaxValue;
+            return TimeSpan.MaxValue;
         }
 
-        return _wakes.TryPeek(out _, out DateTimeOffset wake) && wake < _nextRun ? wake : _nextRun;
+        return _wakes.TryPeek(out _, out TimeSpan wake) && wake < _nextRun ? wake : _nextRun;
     }
 }

@@ -41,13 +41,15 @@ public sealed partial class QueueManager : IQueueControl
     private List<Delivery> _finished = [];
     private List<Action> _commands = [];
     private volatile bool _timerFired;
-    private DateTimeOffset _timerDue = DateTimeOffset.MaxValue;
+    private TimeSpan _timerDue = TimeSpan.MaxValue;
 
     private List<string> _arrivedNow = [];
     private List<Delivery> _finishedNow = [];
     private List<Action> _commandsNow = [];
     private List<QueueChange> _changes = [];
     private DateTimeOffset _now;
+    private TimeSpan _uptime;
+    private long _begun;
     private CancellationToken _stop;
     private CancellationToken _giveUp;
     private ICleanup? _cleanup;
@@ -107,6 +109,7 @@ public sealed partial class QueueManager : IQueueControl
         _notices = new Notices(_reports, _store, cleanup, _time, _log);
         _stop = stop;
         _giveUp = giveUp;
+        _begun = _time.GetTimestamp();
         _now = _time.GetUtcNow();
         Restart();
         await using ITimer timer = _time.CreateTimer(static state => ((QueueManager)state!).TimerFired(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -197,6 +200,7 @@ public sealed partial class QueueManager : IQueueControl
         }
 
         _now = _time.GetUtcNow();
+        _uptime = _time.GetElapsedTime(_begun);
         foreach (Delivery delivery in _finishedNow)
         {
             _working--;
@@ -242,7 +246,7 @@ public sealed partial class QueueManager : IQueueControl
     /// <summary>One timer for everything: it is set anew only when the earliest time of all changed.</summary>
     private void SetTimer(ITimer timer)
     {
-        DateTimeOffset next = NextWake();
+        TimeSpan next = NextWake();
         if (next == _timerDue && !_timerFired)
         {
             return;
@@ -251,9 +255,9 @@ public sealed partial class QueueManager : IQueueControl
         _timerFired = false;
 
         _timerDue = next;
-        TimeSpan wait = next == DateTimeOffset.MaxValue
+        TimeSpan wait = next == TimeSpan.MaxValue
             ? Timeout.InfiniteTimeSpan
-            : TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((next - _now).TotalMilliseconds), 1, LongestTimerMilliseconds));
+            : TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((next - _uptime).TotalMilliseconds), 1, LongestTimerMilliseconds));
         timer.Change(wait, Timeout.InfiniteTimeSpan);
     }
 }

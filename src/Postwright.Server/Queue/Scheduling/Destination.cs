@@ -5,6 +5,9 @@ namespace Postwright.Server.Queue.Scheduling;
 // concurrency follows SCHEDULER_README: it grows by the positive feedback of each delivery that reached the destination,
 // shrinks by the negative feedback of each that did not, and after enough failed cohorts the destination is dead: what
 // waits for it is deferred at once, and nothing is tried before minimal_backoff_time has passed.
+//
+// Times here and in TransportQueue count from the queue manager's start, by the monotonic clock: they hold for one process, and a
+// wall clock that is set must neither close a destination nor open one.
 
 /// <summary>A destination; touched by the queue manager's loop only.</summary>
 internal sealed class Destination(TransportQueue transport, string key, string nextHop)
@@ -38,7 +41,7 @@ internal sealed class Destination(TransportQueue transport, string key, string n
     public DeadMark? Dead { get; private set; }
 
     /// <summary>Rate delay: no delivery begins before this time.</summary>
-    public DateTimeOffset NotBefore { get; set; }
+    public TimeSpan NotBefore { get; set; }
 
     /// <summary>IDs of messages that wait outside the active queue, since too much of it waits for this destination already.</summary>
     public Queue<string>? Parked { get; set; }
@@ -47,10 +50,10 @@ internal sealed class Destination(TransportQueue transport, string key, string n
     public int Returning { get; set; }
 
     /// <summary>True when one more delivery may begin now.</summary>
-    public bool IsOpen(DateTimeOffset now) => Dead is null && Busy < Window && NotBefore <= now;
+    public bool IsOpen(TimeSpan now) => Dead is null && Busy < Window && NotBefore <= now;
 
     /// <summary>True when nothing is worth remembering.</summary>
-    public bool IsIdle(DateTimeOffset now) =>
+    public bool IsIdle(TimeSpan now) =>
         Busy == 0 && Waiting.Count == 0 && Dead is null && NotBefore <= now && Parked is not { Count: > 0 };
 
     /// <summary>A delivery reached the destination.</summary>
@@ -85,7 +88,7 @@ internal sealed class Destination(TransportQueue transport, string key, string n
     }
 
     /// <summary>A delivery did not reach the destination. True if it is dead now, and was not before.</summary>
-    public bool Failed(string dsn, string reason, DateTimeOffset deadUntil)
+    public bool Failed(string dsn, string reason, TimeSpan deadUntil)
     {
         if (Dead is not null)
         {
@@ -131,4 +134,4 @@ internal sealed class Destination(TransportQueue transport, string key, string n
 /// <param name="Dsn">Of the last failure.</param>
 /// <param name="Reason">Of the last failure.</param>
 /// <param name="Until">When it is tried again.</param>
-internal sealed record DeadMark(string Dsn, string Reason, DateTimeOffset Until);
+internal sealed record DeadMark(string Dsn, string Reason, TimeSpan Until);

@@ -34,7 +34,7 @@ internal sealed class TransportQueue(string name, TransportService service)
     public int Busy { get; set; }
 
     /// <summary>Rate delay of the transport: no delivery begins before this time.</summary>
-    public DateTimeOffset NotBefore { get; set; }
+    public TimeSpan NotBefore { get; set; }
 
     /// <summary>True while it stands in the list of transports to look at.</summary>
     public bool IsListed { get; set; }
@@ -43,7 +43,7 @@ internal sealed class TransportQueue(string name, TransportService service)
     public IReadOnlyCollection<Destination> Destinations => _destinations.Values;
 
     /// <summary>True when one more delivery may begin.</summary>
-    public bool IsOpen(DateTimeOffset now) => (Limits.ProcessLimit == 0 || Busy < Limits.ProcessLimit) && NotBefore <= now;
+    public bool IsOpen(TimeSpan now) => (Limits.ProcessLimit == 0 || Busy < Limits.ProcessLimit) && NotBefore <= now;
 
     /// <summary>The destination of that key, made when it is new.</summary>
     public Destination Destination(string key, string nextHop)
@@ -58,7 +58,7 @@ internal sealed class TransportQueue(string name, TransportService service)
     }
 
     /// <summary>Forgets a destination that has nothing to remember.</summary>
-    public void ForgetIfIdle(Destination destination, DateTimeOffset now)
+    public void ForgetIfIdle(Destination destination, TimeSpan now)
     {
         if (destination.IsIdle(now))
         {
@@ -70,7 +70,7 @@ internal sealed class TransportQueue(string name, TransportService service)
     /// Goes over to another configuration's service with empty lines: destinations begin anew, but for their deliveries under
     /// way and their rate delays.
     /// </summary>
-    public void Replace(TransportService next, DateTimeOffset now)
+    public void Replace(TransportService next, TimeSpan now)
     {
         Service = next;
         while (_ring.TryDequeue(out Job? job))
@@ -93,14 +93,14 @@ internal sealed class TransportQueue(string name, TransportService service)
     }
 
     /// <summary>Puts a peer in line; its destination may have a candidate now.</summary>
-    public void Enqueue(Peer peer, DateTimeOffset now)
+    public void Enqueue(Peer peer, TimeSpan now)
     {
         peer.Destination.Waiting.Enqueue(peer);
         Offer(peer.Destination, now);
     }
 
     /// <summary>Lets a destination offer its first waiting peer, if it is open and has not done so.</summary>
-    public void Offer(Destination destination, DateTimeOffset now)
+    public void Offer(Destination destination, TimeSpan now)
     {
         if (destination.HasCandidate || !destination.IsOpen(now) || !destination.Waiting.TryPeek(out Peer? peer))
         {
@@ -117,7 +117,7 @@ internal sealed class TransportQueue(string name, TransportService service)
     }
 
     /// <summary>Takes the next peer that may have a delivery, off its destination's line.</summary>
-    public bool TryTake(DateTimeOffset now, out Peer peer)
+    public bool TryTake(TimeSpan now, out Peer peer)
     {
         while (_ring.TryDequeue(out Job? job))
         {

@@ -146,6 +146,10 @@ public sealed class QueueManagerTests
     {
         public override DateTimeOffset GetUtcNow() => inner.GetUtcNow();
 
+        public override long TimestampFrequency => inner.TimestampFrequency;
+
+        public override long GetTimestamp() => inner.GetTimestamp();
+
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
             new EarlyTimer(inner.CreateTimer(callback, state, dueTime, period));
 
