@@ -41,7 +41,7 @@ public enum SuccessReport
 public readonly record struct DeliveryRecipient(int Index, EnvelopeRecipient Recipient, string Address);
 
 /// <summary>One message's recipients for one transport and next hop: what a delivery agent is asked to do in one go.</summary>
-public sealed class DeliveryRequest
+public sealed record DeliveryRequest
 {
     /// <summary>Queue ID, sender, DSN fields.</summary>
     public required Envelope Envelope { get; init; }

@@ -41,13 +41,13 @@ public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAg
                 {
                     // It may have waited for a thread; what the agent has begun is heard to its end, tables included.
                     cancellationToken.ThrowIfCancellationRequested();
-                    return DeliverAsync(request, question => lookup(question.Table, question.Key, request.GiveUp));
+                    return DeliverAllAsync(request, question => lookup(question.Table, question.Key, request.GiveUp), cancellationToken);
                 },
                 cancellationToken);
         }
         catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
         {
-            return InProcessAgent.Deferred(request, "4.3.2", "delivery interrupted by shutdown");
+            return Interrupted(request);
         }
     }
 
@@ -61,7 +61,32 @@ public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAg
         }
     }
 
-    private async ValueTask<IReadOnlyList<RecipientResult>> DeliverAsync(DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup)
+    // A frame holds so many recipients, and so many bytes of them; more are asked for half by half. Where one half went wrong the
+    // other may still go well.
+    private async ValueTask<IReadOnlyList<RecipientResult>> DeliverAllAsync(
+        DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup, CancellationToken cancellationToken)
+    {
+        int count = request.Recipients.Count;
+        if (count <= AgentFrames.RecipientLimit && await DeliverAsync(request, lookup) is { } results)
+        {
+            return results;
+        }
+
+        DeliveryRequest first = request with { Recipients = [.. request.Recipients.Take(count / 2)] };
+        DeliveryRequest second = request with { Recipients = [.. request.Recipients.Skip(count / 2)] };
+        results = await DeliverAllAsync(first, lookup, cancellationToken);
+        return
+        [
+            .. results,
+            .. cancellationToken.IsCancellationRequested ? Interrupted(second) : await DeliverAllAsync(second, lookup, cancellationToken),
+        ];
+    }
+
+    private static IReadOnlyList<RecipientResult> Interrupted(DeliveryRequest request) =>
+        InProcessAgent.Deferred(request, "4.3.2", "delivery interrupted by shutdown");
+
+    /// <summary>One request and its answer; null when the request is too large and can be cut.</summary>
+    private async ValueTask<IReadOnlyList<RecipientResult>?> DeliverAsync(DeliveryRequest request, Func<(string Table, string Key), LookupResult> lookup)
     {
         try
         {
@@ -70,7 +95,7 @@ public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAg
             byte[] frame = AgentFrames.Encode(AgentRequest.From(request, content), inline.Span, file is not null, offset);
             if (frame.Length > AgentFrames.RequestLimit)
             {
-                return InProcessAgent.Deferred(request, "4.3.5", "mail system configuration error");
+                return request.Recipients.Count > 1 ? null : InProcessAgent.Deferred(request, "4.3.5", "mail system configuration error");
             }
 
             return Complete(request, await ExchangeAsync(frame, file, lookup));

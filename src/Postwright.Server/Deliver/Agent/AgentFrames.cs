@@ -14,13 +14,13 @@ internal static class AgentFrames
     /// <summary>Content up to this size travels inside the request; the same as spool_inline_limit's default.</summary>
     public const int InlineLimit = 128 * 1024;
 
-    /// <summary>A request: inline content, and as many recipients as destination_recipient_limit sanely allows.</summary>
+    /// <summary>A request: inline content, and recipients; a delivery to more of them is several requests.</summary>
     public const int RequestLimit = 4 * 1024 * 1024;
 
     /// <summary>An answer: the longest expansion.</summary>
     public const int AnswerLimit = 64 * 1024 * 1024;
 
-    /// <summary>Recipients of one request.</summary>
+    /// <summary>Recipients of one request; a delivery to more of them is several requests.</summary>
     public const int RecipientLimit = 10_000;
 
     private const byte Version = 2;

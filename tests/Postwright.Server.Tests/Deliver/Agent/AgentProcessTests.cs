@@ -178,6 +178,35 @@ public sealed partial class AgentProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task A_delivery_to_more_recipients_than_a_frame_holds_is_several_requests()
+    {
+        DeliveryRequest request = Many(12_000, "");
+        IReadOnlyList<RecipientResult> results = await _client.DeliverAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(request.Recipients.Select(recipient => recipient.Index), results.Select(result => result.Index));
+        Assert.Equal([(DeliveryStatus.Bounced, "5.1.1")], results.Select(result => (result.Status, result.Dsn)).Distinct());
+        Assert.Equal(1, _connections);
+    }
+
+    [Fact]
+    public async Task Recipients_whose_rows_are_longer_than_a_frame_are_asked_for_in_several_requests()
+    {
+        DeliveryRequest request = Many(600, new string('x', 10_000));
+        IReadOnlyList<RecipientResult> results = await _client.DeliverAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(600, results.Count);
+        Assert.Equal([(DeliveryStatus.Bounced, "5.1.1")], results.Select(result => (result.Status, result.Dsn)).Distinct());
+        Assert.Equal(1, _connections);
+    }
+
+    private static DeliveryRequest Many(int count, string via)
+    {
+        DeliveryRequest one = DeliveryRig.Request("nobody@example.com", Text("Subject: x\r\n\r\n"));
+        return one with
+        {
+            Recipients = [.. Enumerable.Range(0, count).Select(i => new DeliveryRecipient(i, one.Recipients[0].Recipient with { Via = via }, $"nobody{i}@example.com"))],
+        };
+    }
+
+    [Fact]
     public async Task An_unknown_service_is_deferred()
     {
         RecipientResult result = await Deliver("alice@example.com", Text("Subject: x\r\n\r\n"), "evil");
