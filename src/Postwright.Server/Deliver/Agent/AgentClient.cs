@@ -124,6 +124,11 @@ public sealed class AgentClient(IAgentEndpoint agent, MailLog log) : IDeliveryAg
             if (kept)
             {
                 _idle.Add(connection);
+                if (_disposed)
+                {
+                    // Dispose may have emptied the bag before this one came into it.
+                    Dispose();
+                }
             }
 
             return answer;
