@@ -93,7 +93,7 @@ internal sealed class WorldEvents(SimWorld world, Rng chance)
             case PlanKind.ClockJump:
                 bool back = item.Value % 3 == 0;
                 world.Count(back ? "clock set back" : "clock jump");
-                world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % (item.Value % 2 == 0 ? 1800 : 30_000)) : TimeSpan.FromSeconds(item.Value % 200_000));
+                world.JumpClock(back ? -TimeSpan.FromSeconds(item.Value % 1800) : TimeSpan.FromSeconds(item.Value % 200_000));
                 break;
             case PlanKind.AgentKill:
                 world.Count("agent killed");
