@@ -1,5 +1,4 @@
 using System.Text;
-using Postwright.Core.Posix;
 using Postwright.Core.Tables;
 
 namespace Postwright.Core.Configuration;
@@ -56,15 +55,10 @@ internal static class ConfigurationFile
         bytes = [];
         try
         {
-            using Stream? file = SystemFiles.TryOpenRead(path, out int errno);
+            using Stream? file = TableFile.Open(path, out string? trouble);
             if (file is null)
             {
-                return Libc.ErrorText(errno);
-            }
-
-            if (file.Length > LargestSize)
-            {
-                return $"File too large: more than {LargestSize} bytes";
+                return trouble;
             }
 
             using var content = new MemoryStream();

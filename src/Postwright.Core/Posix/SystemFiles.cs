@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Postwright.Core.Tables;
 
 namespace Postwright.Core.Posix;
 
@@ -13,25 +12,8 @@ internal static class SystemFiles
     /// <inheritdoc cref="File.Exists(string)" />
     public static bool Exists(string path) => File.Exists(path);
 
-    /// <inheritdoc cref="File.OpenRead(string)" />
-    public static Stream OpenRead(string path) => File.OpenRead(path);
-
-    /// <summary>Opens for reading; null and errno where that fails, and where it would be a directory.</summary>
-    public static Stream? TryOpenRead(string path, out int errno)
-    {
-        SafeFileHandle? handle = Libc.Open(path, Libc.ReadOnly, 0, out errno);
-        if (handle is not null && Directory.Exists(path))
-        {
-            handle.Dispose();
-            handle = null;
-            errno = Libc.IsADirectory;
-        }
-
-        return handle is null ? null : new FileStream(handle, FileAccess.Read);
-    }
-
-    /// <inheritdoc cref="File.ReadAllBytes(string)" />
-    public static byte[] ReadAllBytes(string path) => File.ReadAllBytes(path);
+    /// <summary>Reads from a file that is open.</summary>
+    public static Stream Read(SafeFileHandle file) => new FileStream(file, FileAccess.Read, bufferSize: 0);
 
     /// <inheritdoc cref="File.ReadLines(string)" />
     public static IEnumerable<string> ReadLines(string path) => File.ReadLines(path);

@@ -28,7 +28,7 @@ public sealed class AddressList : MatchList
     /// <param name="address">Its address in text, without brackets; empty when there is none.</param>
     /// <param name="cancellationToken">Ends the wait for a table.</param>
     public ValueTask<MatchResult> MatchAsync(string name, string address, CancellationToken cancellationToken = default) =>
-        MatchAsync(new Client(TableText.Fold(name), TableText.Fold(address), AddressPattern.ParseAddress(address)), MatchesAsync, cancellationToken);
+        MatchAsync(new Client(TableText.Fold(name, Use), TableText.Fold(address, Use), AddressPattern.ParseAddress(address)), MatchesAsync, cancellationToken);
 
     private readonly record struct Client(string Name, string Text, IPAddress? Address);
 

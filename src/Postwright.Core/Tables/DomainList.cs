@@ -24,7 +24,7 @@ public sealed class DomainList : MatchList
 
     /// <summary>Is <paramref name="domain"/> in the list?</summary>
     public ValueTask<MatchResult> MatchAsync(string domain, CancellationToken cancellationToken = default) =>
-        MatchAsync(TableText.Fold(domain), MatchesAsync, cancellationToken);
+        MatchAsync(TableText.Fold(domain, Use), MatchesAsync, cancellationToken);
 
     private ValueTask<MatchResult> MatchesAsync(string domain, Pattern pattern, CancellationToken cancellationToken) =>
         MatchDomainAsync(domain, pattern, _parents, cancellationToken);

@@ -9,6 +9,12 @@ internal readonly record struct FileStamp(ulong Device, ulong Inode, ulong Size,
     /// <summary>True for a regular file.</summary>
     public bool IsRegular => (Mode & 0xF000) == 0x8000;
 
+    /// <summary>True for a directory.</summary>
+    public bool IsDirectory => (Mode & 0xF000) == 0x4000;
+
+    /// <summary>True for a pipe, with a name or without.</summary>
+    public bool IsPipe => (Mode & 0xF000) == 0x1000;
+
     /// <summary>Asks for a path's state; false and errno when it cannot be told.</summary>
     public static bool TryGet(string path, out FileStamp stamp, out int errno)
     {

@@ -1,5 +1,3 @@
-using Postwright.Core.Posix;
-
 namespace Postwright.Core.Tables;
 
 // Values that stand for files (postmap -F, and tables of keys and certificates): the value in the source is a list of file
@@ -49,19 +47,14 @@ internal static class FileValues
 
     private static string? Append(string name, MemoryStream content)
     {
-        if (!FileStamp.TryGet(name, out FileStamp stamp, out int errno))
-        {
-            return $"open {name}: {Libc.ErrorText(errno)}";
-        }
-
-        if ((stamp.Mode & 0xF000) == 0x4000)
-        {
-            return $"read {name}: Is a directory";
-        }
-
         try
         {
-            using Stream file = SystemFiles.OpenRead(name);
+            using Stream? file = TableFile.Open(name, out string? trouble);
+            if (file is null)
+            {
+                return trouble == "Is a directory" ? $"read {name}: {trouble}" : $"open {name}: {trouble}";
+            }
+
             byte[] buffer = new byte[8192];
             for (int count; (count = file.Read(buffer)) > 0;)
             {
@@ -76,7 +69,7 @@ internal static class FileValues
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"open {name}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}";
+            return $"open {name}: {e.Message}";
         }
     }
 }

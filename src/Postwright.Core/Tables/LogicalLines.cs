@@ -20,9 +20,10 @@ internal static class LogicalLines
     public const int MaxLength = 1 << 20;
 
     /// <summary>Splits a file's content; lines that continue nothing are warned of and left out.</summary>
-    public static IEnumerable<LogicalLine> Read(byte[] content, string path, Action<string> warn)
+    /// <exception cref="IOException">It cannot be read, or holds more than <paramref name="limit"/> bytes.</exception>
+    public static IEnumerable<LogicalLine> Read(Stream content, string path, Action<string> warn, long limit)
     {
-        foreach (LogicalLine line in Read(content))
+        foreach (LogicalLine line in Read(content, limit))
         {
             if (White.Contains(line.Text[0]))
             {
@@ -36,21 +37,18 @@ internal static class LogicalLines
     }
 
     /// <summary>Splits a file's content.</summary>
-    public static IEnumerable<LogicalLine> Read(byte[] content)
+    /// <exception cref="IOException">It cannot be read, or holds more than <paramref name="limit"/> bytes.</exception>
+    public static IEnumerable<LogicalLine> Read(Stream content, long limit)
     {
+        var physical = new PhysicalLines(content, limit);
         int number = 0;
         int first = 0;
-        int start = 0;
         string? line = null;
         System.Text.StringBuilder? joined = null;
-        while (start < content.Length)
+        while (physical.MoveNext())
         {
-            int end = Array.IndexOf(content, (byte)'\n', start);
-            end = end < 0 ? content.Length : end;
-            int from = start;
-            start = end + 1;
             number++;
-            LineKind kind = Classify(content.AsSpan(from, end - from));
+            LineKind kind = Classify(physical.Line);
             if (kind == LineKind.Skipped)
             {
                 continue;
@@ -59,7 +57,7 @@ internal static class LogicalLines
             if (line is not null && kind == LineKind.Continuation)
             {
                 joined ??= new System.Text.StringBuilder(line);
-                joined.Append(TableText.Decode(content.AsSpan(from, Math.Min(end - from, MaxLength - joined.Length))));
+                joined.Append(TableText.Decode(physical.Line[..Math.Min(physical.Line.Length, MaxLength - Math.Min(joined.Length, MaxLength))]));
                 continue;
             }
 
@@ -69,7 +67,7 @@ internal static class LogicalLines
                 joined = null;
             }
 
-            line = TableText.Decode(content.AsSpan(from, Math.Min(end - from, MaxLength)));
+            line = TableText.Decode(physical.Line);
             first = number;
         }
 

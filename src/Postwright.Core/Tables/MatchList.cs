@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Postwright.Core.Posix;
 
 namespace Postwright.Core.Tables;
 
@@ -28,8 +27,12 @@ public abstract class MatchList
     /// <summary>Files within files within a list; deeper nesting is a loop.</summary>
     private const int MaxFileDepth = 20;
 
+    /// <summary>Files of one list altogether: a file that names itself twice would be read a million times within the depth.</summary>
+    private const int MaxFiles = 1000;
+
     private readonly List<Pattern> _patterns = [];
     private readonly TableRegistry _registry;
+    private int _files;
 
     private protected MatchList(TableRegistry registry, string title, string patterns, bool fold)
     {
@@ -50,6 +53,8 @@ public abstract class MatchList
     public bool IsEmpty => _patterns.Count == 0;
 
     private protected bool Fold { get; }
+
+    private protected TableUse Use => _registry.Use;
 
     private protected readonly record struct Pattern(string Text, bool Match, ILookupTable? Table);
 
@@ -157,40 +162,34 @@ public abstract class MatchList
             }
             else
             {
-                _patterns.Add(new Pattern(Fold ? TableText.Fold(item) : item, itemMatch, null));
+                _patterns.Add(new Pattern(Fold ? TableText.Fold(item, Use) : item, itemMatch, null));
             }
         }
     }
 
     private void AddFile(string path, bool match, int depth)
     {
-        byte[]? content = null;
-        string reason = depth >= MaxFileDepth ? "files are nested too deeply" : "";
+        string? trouble = depth >= MaxFileDepth ? "files are nested too deeply" : ++_files > MaxFiles ? $"more than {MaxFiles} files in one list" : null;
         try
         {
-            if (reason.Length == 0 && !FileStamp.TryGet(path, out _, out int errno))
+            using Stream? file = trouble is null ? TableFile.Open(path, out trouble) : null;
+            if (file is not null)
             {
-                reason = Libc.ErrorText(errno);
-            }
+                foreach (LogicalLine line in LogicalLines.Read(file, TableFile.MaxSize))
+                {
+                    Add(line.Trimmed, match, depth + 1);
+                }
 
-            content = reason.Length == 0 ? SystemFiles.ReadAllBytes(path) : null;
+                return;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            reason = e is UnauthorizedAccessException ? "Permission denied" : e.Message;
+            trouble = e.Message;
         }
 
-        if (content is null)
-        {
-            string name = $"non-existent:{path}";
-            _registry.Log.Error($"open file {path}: {reason}");
-            _patterns.Add(new Pattern(name, match, new UnavailableTable(name, $"open file {path}: {reason}", _registry.Log)));
-            return;
-        }
-
-        foreach (LogicalLine line in LogicalLines.Read(content))
-        {
-            Add(line.Trimmed, match, depth + 1);
-        }
+        string name = $"non-existent:{path}";
+        _registry.Log.Error($"open file {path}: {trouble}");
+        _patterns.Add(new Pattern(name, match, new UnavailableTable(name, $"open file {path}: {trouble}", _registry.Log)));
     }
 }

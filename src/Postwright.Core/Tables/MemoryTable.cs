@@ -3,7 +3,7 @@ using System.Collections.Frozen;
 namespace Postwright.Core.Tables;
 
 /// <summary><c>inline:{name=value, ...}</c>: a table inside the configuration.</summary>
-internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, string>> entries, bool fold) : ILookupTable, IListable
+internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, string>> entries, TableUse use) : ILookupTable, IListable
 {
     private readonly FrozenDictionary<string, string> _entries =
         entries.ToFrozenDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
@@ -23,13 +23,12 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
     }
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
-        new(_entries.TryGetValue(fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound);
+        new(_entries.TryGetValue(TableText.Fold(key, use), out string? value) ? LookupResult.Found(value) : LookupResult.NotFound);
 
     /// <summary>Reads the part after <c>inline:</c>; null and a reason when it is malformed.</summary>
     public static MemoryTable? ParseInline(string name, string text, TableUse use, out string? error)
     {
         bool files = (use & TableUse.ValuesAreFiles) != 0;
-        bool fold = (use & TableUse.Fold) != 0;
         string need = $"need \"inline:{{name={(files ? "filename" : "value")}...}}\"";
         error = null;
         if ((use & TableUse.AnyBytes) == 0 && TableText.HasStrayBytes(text))
@@ -62,7 +61,7 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
                 return null;
             }
 
-            entries[fold ? TableText.Fold(pair.Name) : pair.Name] = value;
+            entries[TableText.Fold(pair.Name, use)] = value;
         }
 
         if (entries.Count == 0)
@@ -72,6 +71,6 @@ internal sealed class MemoryTable(string name, IEnumerable<KeyValuePair<string, 
         }
 
         error = null;
-        return new MemoryTable(name, entries, fold);
+        return new MemoryTable(name, entries, use);
     }
 }

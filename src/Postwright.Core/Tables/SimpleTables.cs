@@ -26,14 +26,14 @@ internal sealed class FailTable(string name) : ILookupTable, IListable
 }
 
 /// <summary><c>environ:</c>: the process's environment; folding makes only lower-case names visible, as in Postfix.</summary>
-internal sealed class EnvironmentTable(string name, bool fold) : ILookupTable
+internal sealed class EnvironmentTable(string name, TableUse use) : ILookupTable
 {
     public string Name { get; } = name;
 
     public bool MatchesWholeKeysOnly => false;
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken) =>
-        new(key.Length > 0 && Environment.GetEnvironmentVariable(fold ? TableText.Fold(key) : key) is { } value ? LookupResult.Found(value) : LookupResult.NotFound);
+        new(key.Length > 0 && Environment.GetEnvironmentVariable(TableText.Fold(key, use)) is { } value ? LookupResult.Found(value) : LookupResult.NotFound);
 }
 
 /// <summary>

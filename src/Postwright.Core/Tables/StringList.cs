@@ -21,7 +21,7 @@ public sealed class StringList : MatchList
 
     /// <summary>Is <paramref name="text"/> in the list?</summary>
     public ValueTask<MatchResult> MatchAsync(string text, CancellationToken cancellationToken = default) =>
-        MatchAsync(Fold ? TableText.Fold(text) : text, MatchesAsync, cancellationToken);
+        MatchAsync(Fold ? TableText.Fold(text, Use) : text, MatchesAsync, cancellationToken);
 
     private ValueTask<MatchResult> MatchesAsync(string text, Pattern pattern, CancellationToken cancellationToken) =>
         pattern.Table is { } table

@@ -26,7 +26,7 @@ internal enum TableUse
     /// <summary>Values in a source are names of files, whose content in base64 is the value (<c>postmap -F</c>).</summary>
     ValuesAreFiles = 8,
 
-    /// <summary>What is not UTF-8 is as good as anything (<c>postmap -u</c>).</summary>
+    /// <summary>What is not UTF-8 is as good as anything, and nothing but ASCII is folded (<c>postmap -u</c>, and smtputf8_enable = no).</summary>
     AnyBytes = 16,
 
     /// <summary>What daemons do.</summary>
@@ -46,7 +46,7 @@ internal sealed class TableOpener(
         ["cdb"] = (opener, name, rest) => new IndexedTable(IndexKind.Cdb, name, rest, opener),
         ["cidr"] = CidrTable.Open,
         ["debug"] = DebugTable.Open,
-        ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Folds),
+        ["environ"] = (opener, name, _) => new EnvironmentTable(name, opener.Use),
         ["fail"] = (_, name, _) => new FailTable(name),
         ["hash"] = (opener, name, rest) => new IndexedTable(IndexKind.Hash, name, rest, opener),
         ["inline"] = (opener, name, rest) =>

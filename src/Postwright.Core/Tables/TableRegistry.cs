@@ -32,17 +32,23 @@ public sealed class TableRegistry : IDisposable
     /// <param name="chance">For <c>randmap:</c>; the system's when left out.</param>
     /// <param name="remote">For tables on servers, which are unavailable without.</param>
     /// <param name="lineLengthLimit">line_length_limit: the longest text in bytes that regexp tables give to the C library.</param>
+    /// <param name="smtpUtf8">smtputf8_enable: without it nothing but ASCII is folded.</param>
     public TableRegistry(
-        MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null, int lineLengthLimit = DefaultLineLengthLimit)
+        MailLog log, TimeProvider time, IHost? host = null, IChance? chance = null, RemoteTables? remote = null, int lineLengthLimit = DefaultLineLengthLimit,
+        bool smtpUtf8 = true)
     {
         Log = log;
         _remote = remote;
         chance ??= new SystemChance();
-        _openers = [.. Enum.GetValues<TableSecurity>().Select(security => new TableOpener(log, time, host, chance, TableUse.Daemon, lineLengthLimit, security, remote))];
+        Use = smtpUtf8 ? TableUse.Daemon : TableUse.Daemon | TableUse.AnyBytes;
+        _openers = [.. Enum.GetValues<TableSecurity>().Select(security => new TableOpener(log, time, host, chance, Use, lineLengthLimit, security, remote))];
     }
 
     /// <summary>Where tables warn.</summary>
     public MailLog Log { get; }
+
+    /// <summary>How keys are folded and looked for.</summary>
+    internal TableUse Use { get; }
 
     /// <summary>The table types that can be opened, in alphabetical order; <c>postconf -m</c> prints them.</summary>
     public static IReadOnlyList<string> SupportedTypes => TableOpener.SupportedTypes;

@@ -4,7 +4,7 @@ namespace Postwright.Core.Tables;
 
 // Table files hold bytes; lookups ask with strings. Text is UTF-8; a byte that is not part of valid UTF-8 becomes the lone
 // surrogate U+DC00 + byte and turns back into that byte, so that every file's content survives the way through a string.
-// Folding is what makes keys equal: lower case, ASCII quickly, the rest by the invariant mapping.
+// Folding is what makes keys equal: ASCII in lower case, quickly; the rest by Unicode's case folding, or not at all.
 
 /// <summary>Bytes of table files as strings and back, without loss.</summary>
 internal static class TableText
@@ -104,5 +104,15 @@ internal static class TableText
     }
 
     /// <summary>The form in which keys are compared.</summary>
-    public static string Fold(string key) => key.ToLowerInvariant();
+    public static string Fold(string key, TableUse use) =>
+        (use & TableUse.Fold) == 0 ? key
+        : Ascii.IsValid(key) ? key.ToLowerInvariant()
+        : (use & TableUse.AnyBytes) == 0 ? CaseFolding.Fold(key)
+        : string.Create(key.Length, key, static (folded, from) =>
+        {
+            for (int i = 0; i < folded.Length; i++)
+            {
+                folded[i] = char.IsAsciiLetterUpper(from[i]) ? (char)(from[i] | 0x20) : from[i];
+            }
+        });
 }

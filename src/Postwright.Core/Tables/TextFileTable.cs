@@ -1,5 +1,4 @@
 using Postwright.Core.Logging;
-using Postwright.Core.Posix;
 
 namespace Postwright.Core.Tables;
 
@@ -13,9 +12,6 @@ namespace Postwright.Core.Tables;
 internal abstract class TextFileTable<TRules>(string name, string path, MailLog log, TimeProvider time) : ILookupTable, IOpenCheck
     where TRules : class
 {
-    /// <summary>The largest table file that is read, against a path that names something endless.</summary>
-    public const long MaxFileSize = 256L << 20;
-
     private readonly Lock _lock = new();
     private volatile TRules? _rules;
     private FileStamp _loaded;
@@ -98,25 +94,20 @@ internal abstract class TextFileTable<TRules>(string name, string path, MailLog 
     {
         try
         {
-            if (now.Size > MaxFileSize)
+            using Stream? file = TableFile.Open(Path, out string? trouble);
+            if (file is null)
             {
-                Fail($"{OpenFailure} {Path}: larger than {MaxFileSize} bytes");
+                Fail($"{OpenFailure} {Path}: {trouble}");
                 return;
             }
 
-            if ((now.Mode & 0xF000) == 0x4000)
-            {
-                Fail($"{OpenFailure} {Path}: Is a directory");
-                return;
-            }
-
-            _rules = Parse(LogicalLines.Read(SystemFiles.ReadAllBytes(Path), Path, log.Warning), log.Warning);
+            _rules = Parse(LogicalLines.Read(file, Path, log.Warning, TableFile.MaxSize), log.Warning);
             _error = null;
             _loaded = now;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Fail($"{OpenFailure} {Path}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}");
+            Fail($"{OpenFailure} {Path}: {e.Message}");
         }
     }
 

@@ -6,7 +6,7 @@ namespace Postwright.Core.Tables;
 internal sealed class TextHashTable(string name, string path, TableOpener opener)
     : TextFileTable<FrozenDictionary<string, string>>(name, path, opener.Log, opener.Time), IListable
 {
-    private readonly bool _fold = opener.Folds;
+    private readonly TableUse _use = opener.Use;
 
     public override bool MatchesWholeKeysOnly => false;
 
@@ -15,7 +15,7 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
     protected override FrozenDictionary<string, string> Parse(IEnumerable<LogicalLine> lines, Action<string> warn)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (SourceEntry entry in SourceEntries.Read(Path, lines, " -- ignoring this line", utf8: true, warn))
+        foreach (SourceEntry entry in SourceEntries.Read(Path, lines, " -- ignoring this line", utf8: (_use & TableUse.AnyBytes) == 0, warn))
         {
             if (opener.ValueOf(entry.Value, out string? error) is not { } value)
             {
@@ -23,7 +23,7 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
                 continue;
             }
 
-            string key = _fold ? TableText.Fold(entry.Key) : entry.Key;
+            string key = TableText.Fold(entry.Key, _use);
             if (!entries.TryAdd(key, value))
             {
                 warn($"{Path}, line {entry.Line}: duplicate entry: \"{entry.Key}\"");
@@ -34,7 +34,7 @@ internal sealed class TextHashTable(string name, string path, TableOpener opener
     }
 
     protected override LookupResult Lookup(FrozenDictionary<string, string> rules, string key) =>
-        rules.TryGetValue(_fold ? TableText.Fold(key) : key, out string? value) ? LookupResult.Found(value) : LookupResult.NotFound;
+        rules.TryGetValue(TableText.Fold(key, _use), out string? value) ? LookupResult.Found(value) : LookupResult.NotFound;
 
     public string? List(Action<string, string> entry)
     {

@@ -13,10 +13,12 @@ internal sealed class UnixTable : ILookupTable
     private static readonly DiskThreads Askers = new("users", 8);
 
     private readonly IHost _host;
+    private readonly TableUse _use;
     private readonly bool _users;
 
-    private UnixTable(string name, IHost host, bool users)
+    private UnixTable(string name, IHost host, bool users, TableUse use)
     {
+        _use = use;
         Name = name;
         _host = host;
         _users = users;
@@ -30,13 +32,13 @@ internal sealed class UnixTable : ILookupTable
     {
         not ("passwd.byname" or "group.byname") => opener.Unavailable(name, $"unknown table: {name}"),
         _ when opener.Host is null => opener.Unavailable(name, $"{name}: there is no user database here"),
-        _ => new UnixTable(name, opener.Host, map == "passwd.byname"),
+        _ => new UnixTable(name, opener.Host, map == "passwd.byname", opener.Use | TableUse.Fold),
     };
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
         // A NUL would end the name that the C library sees.
-        string name = TableText.Fold(key);
+        string name = TableText.Fold(key, _use);
         if (name.Length == 0 || name.Contains('\0'))
         {
             return new(LookupResult.NotFound);

@@ -37,7 +37,8 @@ internal sealed class MailGeneration
             parts.Host,
             parts.Chance,
             new RemoteTables(configuration),
-            configuration.GetInt("line_length_limit"));
+            configuration.GetInt("line_length_limit"),
+            configuration.GetBool("smtputf8_enable"));
         AddressRewriter rewriter = new(RewriteOptions.From(configuration), Log.For("trivial-rewrite", parts.ProcessNumber));
         Rewriter = rewriter;
         AddressResolver resolver = new(ResolverOptions.From(configuration, Tables), rewriter, Log.For("trivial-rewrite", parts.ProcessNumber));

@@ -252,7 +252,8 @@ internal static class Postqueue
         using var tables = new TableRegistry(
             new MailLog(new StandardErrorSink(), "postfix/postqueue", Environment.ProcessId),
             TimeProvider.System,
-            lineLengthLimit: configuration.GetInt("line_length_limit"));
+            lineLengthLimit: configuration.GetInt("line_length_limit"),
+            smtpUtf8: configuration.GetBool("smtputf8_enable"));
         bool parents = configuration.GetList("parent_domain_matches_subdomains").Contains("fast_flush_domains");
         var domains = DomainList.Open(tables, "fast_flush_domains", configuration.GetString("fast_flush_domains"), parents);
         return await domains.MatchAsync(site) == MatchResult.Match;

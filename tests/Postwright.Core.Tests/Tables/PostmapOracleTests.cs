@@ -196,6 +196,11 @@ public sealed class PostmapOracleTests
         "@postmap -s 'inline:{a=b}'", "@postmap big; @postmap -q '' hash:big; @postmap -d '' big", "@postmap -q x abc:",
         "@postmap -q root unix:passwd.byname", "@postmap -q nobody-here unix:passwd.byname", "@postmap -q root unix:group.byname", "@postmap -q root unix:foo",
         "echo x >t.db; @postmap -q a hash:t", "echo x >t.db; @postmap -i hash:t", "touch t.db; @postmap -q a hash:t",
+        ": >m.db; @postmap -d a hash:m", ": >m.db; @postmap -d a btree:m", ": >m.db; @postmap -w hash:m; @postmap -q a hash:m",
+        "@postmap -u hash:umlaut; @postmap -s hash:umlaut; @postmap -uq \u00c9 texthash:umlaut",
+        "echo smtputf8_enable = no >>main.cf; @postmap hash:umlaut; @postmap -s hash:umlaut; @postmap -q \u00c9 hash:umlaut; @postmap -q \u00e9 hash:umlaut",
+        "echo smtputf8_enable = no >>main.cf; @postmap -q \u00c9 texthash:umlaut; @postmap -q \u00e9 'inline:{\u00c9=1}'; @postmap hash:latin; @postmap -s hash:latin",
+        "echo stra\u00dfe x >s; @postmap hash:s; @postmap -s hash:s; @postmap -q STRASSE hash:s; @postmap -q \u1e9e 'inline:{ss=1}'; @postmap -d STRA\u1e9eE hash:s",
         "@postmap -q x 'unionmap:{static:a,static:b}'", "@postmap -q x 'pipemap:{static:a,inline:{a=c}}'", "@postmap -q x pipemap:static:a",
         "@postmap -q x 'pipemap:{}'", "@postmap -q x 'pipemap:{foo:b}'", "@postmap -q x 'randmap:{b}'", "@postmap -q x randmap:b", "@postmap -q x 'randmap:{}'",
         "@postmap -q x 'unionmap:{inline:{a=b},static:c}'", "@postmap -q x 'inline:{a}'", "@postmap -q x 'inline:{}'", "@postmap -q x 'inline:{{a=b}'",
@@ -211,6 +216,9 @@ public sealed class PostmapOracleTests
     private static string[] AsRoot =>
     [
         "chown nobody m; chmod 600 m; @postmap m", "chown nobody . m; @postmap m", "chown nobody . m; @postmap -o m",
+        "echo k v >in; chown nobody:nogroup in .; chmod 640 in; @postmap -i m <in; @postmap -s m", "echo k v >in; chown nobody in .; @postmap -o -i m <in",
+        "echo k v >in; chown nobody in .; chmod 604 in; @postmap -p -i m <in", "chown nobody m .; chmod 600 m; echo k v | @postmap -i m",
+        "chown nobody m .; chmod 600 m; @postmap -i m </dev/null", "echo k: v >in; chown nobody in .; chmod 604 in; @postalias -i m <in", "echo k v >in; chown nobody in; @postmap -i m <in",
         "chown nobody . m; touch m.db; chown nobody m.db; @postmap m", "chown nobody m; @postmap big; cp big.db m.db; chown nobody m.db; @postmap -w m; @postmap -q b m",
     ];
 
@@ -280,6 +288,7 @@ public sealed class PostmapOracleTests
         Assert.SkipUnless(File.Exists("/usr/sbin/postmap"), "Postfix is not installed");
         string ours = Path.GetDirectoryName(Ours("postmap"))!;
         Ours("postalias");
+        Ours("newaliases");
         var differences = new System.Collections.Concurrent.ConcurrentQueue<string>();
 
         // Several at a time: a program of Postfix that ends with an error sleeps for a second first.

@@ -134,8 +134,8 @@ public sealed class TableFuzzTests
             {
                 foreach (bool utf8 in (bool[])[true, false])
                 {
-                    entries += SourceEntries.Read("x", LogicalLines.Read(TableText.Encode(text), "x", _ => { }), "", utf8, _ => { }).Count();
-                    entries += AliasSource.Read("x", LogicalLines.Read(TableText.Encode(text), "x", _ => { }), utf8, _ => { }).Count();
+                    entries += SourceEntries.Read("x", LogicalLines.Read(new MemoryStream(TableText.Encode(text)), "x", _ => { }, long.MaxValue), "", utf8, _ => { }).Count();
+                    entries += AliasSource.Read("x", LogicalLines.Read(new MemoryStream(TableText.Encode(text)), "x", _ => { }, long.MaxValue), utf8, _ => { }).Count();
                 }
             }
             catch (Exception failure)

@@ -91,7 +91,7 @@ internal sealed class IndexWriter : IDisposable
 
     /// <summary>Stores an entry; null or what went wrong.</summary>
     public string? Put(string key, string value) =>
-        Put((_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key, value, _work.Duplicates);
+        Put(TableText.Fold(key, _use), value, _work.Duplicates);
 
     /// <summary>Stores an entry under a key that is not folded, over one that is there.</summary>
     public string? PutVerbatim(string key, string value) => Put(key, value, DuplicateRule.Replace);
@@ -112,7 +112,7 @@ internal sealed class IndexWriter : IDisposable
     public string? Delete(string key, out bool deleted)
     {
         deleted = false;
-        string folded = (_use & TableUse.Fold) != 0 ? TableText.Fold(key) : key;
+        string folded = TableText.Fold(key, _use);
         bool either = (_use & (TableUse.TryWithNul | TableUse.TryWithoutNul)) == 0;
         foreach (bool nul in (ReadOnlySpan<bool>)[true, false])
         {
@@ -226,6 +226,11 @@ internal sealed class IndexWriter : IDisposable
                 if (!locked.IsRegular || locked.Size > 0)
                 {
                     return locked.IsRegular ? null : $"open database {_path}: Invalid argument";
+                }
+
+                if (mustExist)
+                {
+                    return $"open database {_path}: Invalid argument";
                 }
 
                 // What an interrupted Postfix left; it may have an owner and a mode that nobody chose.

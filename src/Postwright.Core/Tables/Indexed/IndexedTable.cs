@@ -83,7 +83,7 @@ internal sealed class IndexedTable : ILookupTable, IOpenCheck, IListable, IBulkT
 
     public ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
-        byte[] bytes = TableText.EncodeWithNul(Folds ? TableText.Fold(key) : key);
+        byte[] bytes = TableText.EncodeWithNul(TableText.Fold(key, _use));
         return bytes.Length == 1 ? new(LookupResult.NotFound)
             : TryLookup(bytes) is { } result ? new(result) : LookupWhenUnlockedAsync(bytes, cancellationToken);
     }

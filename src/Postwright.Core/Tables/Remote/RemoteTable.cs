@@ -35,8 +35,8 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
 
     protected RemoteTableSource Source => source;
 
-    /// <summary>Keys are folded to lower case where the table is used so. Types that see whole keys only never fold.</summary>
-    private bool Folds => source.Folds && !MatchesWholeKeysOnly;
+    /// <summary>Keys are folded where the table is used so. Types that see whole keys only never fold.</summary>
+    private TableUse Folding => MatchesWholeKeysOnly ? TableUse.None : source.Use;
 
     public async ValueTask<LookupResult> LookupAsync(string key, CancellationToken cancellationToken)
     {
@@ -45,7 +45,7 @@ internal abstract class RemoteTable(RemoteTableSource source, TimeSpan timeout) 
             return LookupResult.NotFound;
         }
 
-        string folded = Folds ? TableText.Fold(key) : key;
+        string folded = TableText.Fold(key, Folding);
         TaskCompletionSource<LookupResult>? flight;
         bool mine = false;
         lock (_lock)

@@ -19,8 +19,8 @@ internal sealed record RemoteTableSource
     /// <summary>The options in braces.</summary>
     public required RemoteOptions Options { get; init; }
 
-    /// <summary>True where keys are folded to lower case.</summary>
-    public required bool Folds { get; init; }
+    /// <summary>How keys are folded.</summary>
+    public required TableUse Use { get; init; }
 
     /// <summary>Where the table warns.</summary>
     public required MailLog Log { get; init; }

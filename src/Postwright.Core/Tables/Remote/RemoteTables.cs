@@ -74,7 +74,7 @@ public sealed class RemoteTables : IDisposable
             Type = type,
             Rest = plain,
             Options = options,
-            Folds = opener.Folds,
+            Use = opener.Use,
             Log = opener.Log,
             Time = opener.Time,
             Chance = opener.Chance,
@@ -99,7 +99,7 @@ public sealed class RemoteTables : IDisposable
         }
 
         // One that comes second is left as it is, without a table: to dispose it would close the other's, since both have this opener.
-        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this, opener.LineLengthLimit);
+        var fresh = new TableRegistry(opener.Log, opener.Time, opener.Host, opener.Chance, this, opener.LineLengthLimit, (opener.Use & TableUse.AnyBytes) == 0);
         return Interlocked.CompareExchange(ref _lists, fresh, null) ?? fresh;
     }
 }

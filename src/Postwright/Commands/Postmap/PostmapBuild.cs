@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Postwright.Core.Configuration;
 using Postwright.Core.Logging;
 using Postwright.Core.Posix;
@@ -9,11 +10,15 @@ namespace Postwright.Commands.Postmap;
 
 // Making a table from its source. Run by root, the work is done as the owner of the source, so that the result belongs to
 // that user and the power of root cannot be borrowed through the user's files; a new file gets the source's permissions for
-// group and others. Options -o and -p turn these off.
+// group and others. Options -o and -p turn these off. The source is opened once, and its owner is that of what was opened (with
+// -i, of standard input): a path can name another file a moment later. It is read afterwards, line by line.
 
 /// <summary>Builds and updates tables for postmap and postalias.</summary>
 internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration configuration, MailLog log)
 {
+    /// <summary>rw-r--r--.</summary>
+    private const uint DefaultMode = 0x1a4;
+
     private readonly bool _utf8 = options.ChecksUtf8(configuration);
     private readonly bool _trailingDot = configuration.GetBool("access_trailing_dot");
 
@@ -28,10 +33,19 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
 
         string source = options.Incremental ? "stdin" : path;
-        byte[] content = options.Incremental ? ReadInput() : ReadSource(path);
+        using SafeFileHandle file = options.Incremental ? new SafeFileHandle(0, ownsHandle: false) : Open(path);
+        bool isKnown = FileStamp.TryGet(file, out FileStamp stamp);
         try
         {
-            Write(table, type, path, source, content, TakeSourceIdentity(path));
+            uint mode = isKnown ? TakeIdentity(source, stamp) : DefaultMode;
+            using Stream input = SystemFiles.Read(file);
+            bool isSized = isKnown && stamp.IsRegular;
+            using Stream content = isSized || type != "lmdb" ? input : Whole(input);
+            Write(table, type, path, source, content, isSized ? (long)stamp.Size : content is MemoryStream ? content.Length : 0, mode);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new PostmapFailure($"read {source}: {failure.Message}");
         }
         finally
         {
@@ -43,7 +57,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
     }
 
-    private void Write(string table, string type, string path, string source, byte[] content, uint mode)
+    private void Write(string table, string type, string path, string source, Stream content, long size, uint mode)
     {
         if (IndexKind.Of(type) is not { } kind)
         {
@@ -52,7 +66,7 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
                 : $"unsupported dictionary type: {type}. Is the postfix-{type} package installed?");
         }
 
-        var work = new IndexWork(kind, path, content.Length, mode, options.Use, options.Duplicates, log.Warning, TimeProvider.System);
+        var work = new IndexWork(kind, path, size, mode, options.Use, options.Duplicates, log.Warning, TimeProvider.System);
         string? error;
         using IndexWriter? writer = options.Incremental ? IndexWriter.Update(work, create: true, out error) : IndexWriter.Build(work, out error);
         if (writer is null)
@@ -90,9 +104,9 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
     }
 
-    private IEnumerable<SourceEntry> Entries(string source, byte[] content)
+    private IEnumerable<SourceEntry> Entries(string source, Stream content)
     {
-        IEnumerable<LogicalLine> lines = LogicalLines.Read(content, source, log.Warning);
+        IEnumerable<LogicalLine> lines = LogicalLines.Read(content, source, log.Warning, long.MaxValue);
         return options.IsAlias
             ? AliasSource.Read(source, lines, _utf8, log.Warning)
             : SourceEntries.Read(source, lines, "", _utf8, log.Warning);
@@ -120,51 +134,36 @@ internal sealed class PostmapBuild(PostmapOptions options, MailConfiguration con
         }
     }
 
-    private static byte[] ReadInput()
+    /// <summary>All of a pipe's content, for a kind that must know how much comes.</summary>
+    private static MemoryStream Whole(Stream input)
     {
-        using var content = new MemoryStream();
-        using Stream input = Console.OpenStandardInput();
+        var content = new MemoryStream();
         input.CopyTo(content);
-        return content.ToArray();
+        content.Position = 0;
+        return content;
     }
 
-    private static byte[] ReadSource(string path)
+    private static SafeFileHandle Open(string path)
     {
-        if (!FileStamp.TryGet(path, out FileStamp stamp, out int errno))
+        SafeFileHandle file = Libc.Open(path, Libc.ReadOnly, 0, out int errno) ?? throw new PostmapFailure($"open {path}: {Libc.ErrorText(errno)}");
+        if (FileStamp.TryGet(file, out FileStamp stamp) && stamp.IsDirectory)
         {
-            throw new PostmapFailure($"open {path}: {Libc.ErrorText(errno)}");
-        }
-
-        if ((stamp.Mode & 0xF000) == 0x4000)
-        {
+            file.Dispose();
             throw new PostmapFailure($"read {path}: Is a directory");
         }
 
-        try
-        {
-            return File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new PostmapFailure($"open {path}: {(e is UnauthorizedAccessException ? "Permission denied" : e.Message)}");
-        }
+        return file;
     }
 
-    /// <summary>Becomes the source's owner where that is asked for; the mode for a new file.</summary>
-    private uint TakeSourceIdentity(string path)
+    /// <summary>Becomes the owner of the open source where that is asked for; the mode for a new file.</summary>
+    private uint TakeIdentity(string source, FileStamp stamp)
     {
-        const uint Default = 0x1a4;
-        if (options.Incremental || !FileStamp.TryGet(path, out FileStamp stamp, out _))
-        {
-            return Default;
-        }
-
         bool other = stamp.Uid != Identity.EffectiveUser || stamp.Gid != Identity.EffectiveGroup;
         if (!options.KeepRoot && Identity.CanChange && other && !Identity.Assume(stamp.Uid, stamp.Gid))
         {
-            throw new PostmapFailure($"cannot take the identity of the owner of {path}");
+            throw new PostmapFailure($"cannot take the identity of the owner of {source}");
         }
 
-        return options.DefaultMode || !stamp.IsRegular ? Default : Default & (stamp.Mode | 0x1c0);
+        return options.DefaultMode || !stamp.IsRegular ? DefaultMode : DefaultMode & (stamp.Mode | 0x1c0);
     }
 }

@@ -64,6 +64,7 @@ internal sealed class PostmapCommand
         _options.Parse(arguments);
         _options.Check(_log.Warning);
         _configuration = LoadConfiguration();
+        _options.Apply(_configuration);
         _opener = new TableOpener(
             _log,
             TimeProvider.System,

@@ -55,6 +55,9 @@ internal sealed class PostmapOptions
     public bool ChecksUtf8(MailConfiguration configuration) =>
         !_noUtf8 && (_forceUtf8 || !(BodyKeys || HeaderKeys)) && configuration.GetBool("smtputf8_enable");
 
+    /// <summary>What the configuration adds: without UTF-8 any bytes will do, and nothing but ASCII is folded.</summary>
+    public void Apply(MailConfiguration configuration) => Use |= ChecksUtf8(configuration) ? TableUse.None : TableUse.AnyBytes;
+
     private string Usage => IsAlias
         ? "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file..."
         : "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";

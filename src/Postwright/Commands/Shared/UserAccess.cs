@@ -26,7 +26,8 @@ internal static class UserAccess
             new MailLog(new Quiet(), "postfix/" + parameter, Environment.ProcessId),
             TimeProvider.System,
             host,
-            lineLengthLimit: configuration.GetInt("line_length_limit"));
+            lineLengthLimit: configuration.GetInt("line_length_limit"),
+            smtpUtf8: configuration.GetBool("smtputf8_enable"));
         MatchResult answer = await StringList.Open(tables, parameter, list).MatchAsync(name);
         return answer == MatchResult.Match ? null : name;
     }
