@@ -1,7 +1,8 @@
 /*
  * Runs before the .NET runtime's first instruction in a set-gid program. The runtime reads DOTNET_* variables and opens files
  * before Main, so nothing that a caller controls may be left by then: the environment goes, but for MAIL_CONFIG, which the
- * program itself accepts only if the default main.cf names that directory. Standard descriptors that the caller closed (the C
+ * program itself accepts only if the default main.cf names that directory (the empty one, of a script whose variable is not set, it
+ * refuses: it is not the default). Standard descriptors that the caller closed (the C
  * library then puts unusable ones in their place) are opened on /dev/null, so that no file of ours can become somebody's standard
  * error, and a message to nobody does not end the program.
  */
@@ -34,11 +35,12 @@ static void clean_environment(void)
     }
 
     const char *named = getenv("MAIL_CONFIG");
-    if (named != NULL && named[0] == '/' && strlen(named) < sizeof(mail_config)) {
+    int is_kept = named != NULL && (named[0] == '/' || named[0] == '\0') && strlen(named) < sizeof(mail_config);
+    if (is_kept) {
         strcpy(mail_config, named);
     }
 
-    if (clearenv() != 0 || (mail_config[0] != '\0' && setenv("MAIL_CONFIG", mail_config, 1) != 0)) {
+    if (clearenv() != 0 || (is_kept && setenv("MAIL_CONFIG", mail_config, 1) != 0)) {
         _exit(1);
     }
 }

@@ -45,6 +45,14 @@ public sealed class SetGidTests : IDisposable
     }
 
     [Fact]
+    public async Task An_empty_MAIL_CONFIG_is_not_the_default_directory()
+    {
+        CommandRun run = await RunAsNobodyAsync("postqueue", ["MAIL_CONFIG="], "-p");
+        Assert.StartsWith("postqueue: error: unauthorized configuration directory name: \n", run.Error, StringComparison.Ordinal);
+        Assert.Equal(69, run.ExitStatus);
+    }
+
+    [Fact]
     public async Task Closed_standard_descriptors_do_no_harm()
     {
         CommandRun run = await RunAsNobodyAsync("postdrop", [], "-Z");
