@@ -60,7 +60,8 @@ public sealed record EnvelopeRecipient(string Address, string OriginalAddress, D
     /// <summary>
     /// The aliases and .forward files this recipient came through, and which member of the last one it is, in local's own
     /// notation (printable ASCII, see <c>Deliver/Local/Via.cs</c>); empty for everything else. The queue keeps it and hands it
-    /// back unread, but for a mark of its own on what is still to be forwarded; routing does not look at it. It ends forwarding loops and keeps a member from being delivered twice.
+    /// back unread, but for a mark of its own on what is still to be forwarded; routing does not look at it. It ends forwarding
+    /// loops and keeps a member from being delivered twice.
     /// </summary>
     public string Via { get; init; } = "";
 }

@@ -8,7 +8,7 @@ namespace Postwright.Server.Route;
 
 /// <summary>Brings addresses into standard form; see <see cref="IAddressRewriter"/>.</summary>
 /// <param name="options">The settings.</param>
-/// <param name="log">Where <see cref="RewriteOptions.HasFormerDefault"/> is told of; null for nowhere.</param>
+/// <param name="log">Gets a reminder at each use of an older release's default (<see cref="RewriteOptions.HasFormerDefault"/>); without one there are none.</param>
 public sealed class AddressRewriter(RewriteOptions options, MailLog? log = null) : IAddressRewriter
 {
     private static readonly SearchValues<char> Specials =

@@ -8,8 +8,8 @@ namespace Postwright.Server.Deliver.Local;
 /// would have made a new message (owner-alias, included file), <c>f=</c> the address of a user whose .forward it was, <c>l=</c> that
 /// of an unknown user whom luser_relay replaced, and last, perhaps, <c>m=</c>: this recipient is that member (a command or file)
 /// of what its address expands to. First, perhaps, stands <c>p=</c>, which the queue has put there and takes off again: this
-/// recipient is to leave in a new message, whose sender follows in angle brackets unless it is that of the message. The queue gives it back as it was; a forged one can skip expansions and pick members of an
-/// alias, and so order nothing that mail to the alias would not.
+/// recipient is to leave in a new message, whose sender follows in angle brackets unless it is that of the message. The queue gives it
+/// back as it was; a forged one can skip expansions and pick members of an alias, and so order nothing that mail to the alias would not.
 /// </summary>
 internal readonly record struct Via(string Text)
 {

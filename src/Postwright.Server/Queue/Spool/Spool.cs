@@ -239,9 +239,9 @@ public sealed class Spool : IMessageStore, IAsyncDisposable
                 }
             }
 
-            bool isDone = !_compactor.HasMoreToDo;
-            again.Change(isDone ? Timeout.InfiniteTimeSpan : pause, Timeout.InfiniteTimeSpan);
-            pause = isDone ? FirstPause : pause * 2 > LongestPause ? LongestPause : pause * 2;
+            bool needsAnother = _compactor.NeedsAnotherPass;
+            again.Change(needsAnother ? pause : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            pause = needsAnother ? TimeSpan.FromTicks(Math.Min(2 * pause.Ticks, LongestPause.Ticks)) : FirstPause;
         }
     }
 

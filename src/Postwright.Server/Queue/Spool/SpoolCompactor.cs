@@ -127,8 +127,8 @@ internal sealed class SpoolCompactor(
         return false;
     }
 
-    /// <summary>True when something is left that a pass could do and the last one could not, or put off.</summary>
-    public bool HasMoreToDo
+    /// <summary>True when the last pass could not win back, or put off, what another may.</summary>
+    public bool NeedsAnotherPass
     {
         get
         {

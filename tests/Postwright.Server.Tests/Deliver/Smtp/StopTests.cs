@@ -23,14 +23,11 @@ public sealed class StopTests : IDisposable
     [InlineData("lmtp")]
     public async Task The_verdict_on_what_was_sent_is_heard(string protocol)
     {
-        await using ScriptedServer server = new(Script(protocol).Replace("250 2.0.0", "&\n250 2.0.0", StringComparison.Ordinal));
-        await using SmtpTransport transport = NewTransport(protocol);
-        Task<IReadOnlyList<RecipientResult>> delivery = DeliverAsync(transport, server);
-        await Until.True(() => server.Received.Contains("."));
-        await _stop.CancelAsync();
-        server.GoOn();
-
-        RecipientResult result = Assert.Single(await delivery);
+        RecipientResult result = await StopAfterTheDotAsync(protocol, static server =>
+        {
+            server.GoOn();
+            return Task.CompletedTask;
+        });
         Assert.Equal((DeliveryStatus.Sent, "250 2.0.0 Ok: queued as TEST"), (result.Status, result.Reason));
     }
 
@@ -39,14 +36,7 @@ public sealed class StopTests : IDisposable
     [InlineData("lmtp")]
     public async Task The_wait_for_it_ends_at_the_stops_limit(string protocol)
     {
-        await using ScriptedServer server = new(Script(protocol).Replace("250 2.0.0", "&\n250 2.0.0", StringComparison.Ordinal));
-        await using SmtpTransport transport = NewTransport(protocol);
-        Task<IReadOnlyList<RecipientResult>> delivery = DeliverAsync(transport, server);
-        await Until.True(() => server.Received.Contains("."));
-        await _stop.CancelAsync();
-        await _giveUp.CancelAsync();
-
-        RecipientResult result = Assert.Single(await delivery);
+        RecipientResult result = await StopAfterTheDotAsync(protocol, _ => _giveUp.CancelAsync());
         Assert.Equal((DeliveryStatus.Deferred, "4.3.2"), (result.Status, result.Dsn));
     }
 
@@ -72,6 +62,18 @@ public sealed class StopTests : IDisposable
     {
         _stop.Dispose();
         _giveUp.Dispose();
+    }
+
+    /// <summary>A stop begins while the server has the message and says nothing; then something else happens.</summary>
+    private async Task<RecipientResult> StopAfterTheDotAsync(string protocol, Func<ScriptedServer, Task> then)
+    {
+        await using ScriptedServer server = new(Script(protocol).Replace("250 2.0.0", "&\n250 2.0.0", StringComparison.Ordinal));
+        await using SmtpTransport transport = NewTransport(protocol);
+        Task<IReadOnlyList<RecipientResult>> delivery = DeliverAsync(transport, server);
+        await Until.True(() => server.Received.Contains("."));
+        await _stop.CancelAsync();
+        await then(server);
+        return Assert.Single(await delivery);
     }
 
     private static string Script(string protocol) =>

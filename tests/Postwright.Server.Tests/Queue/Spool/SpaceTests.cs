@@ -149,13 +149,7 @@ public sealed class SpaceTests : SimulatedSpoolTests
     public void The_end_of_an_abandoned_segment_that_could_not_be_given_back_is_given_back_later()
     {
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
-        bool failed = false;
-        _disk.Fault = (call, _) =>
-        {
-            bool sync = call == DiskCall.Sync && !failed;
-            failed |= sync;
-            return sync || call == DiskCall.Truncate ? DiskException.InputOutput : 0;
-        };
+        FailASyncAndAllTruncations();
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
         string abandoned = Segments()[0];
         Assert.Equal(SpoolWorld.Options.SegmentBytes, _disk.Bytes(abandoned).Length);
@@ -169,13 +163,7 @@ public sealed class SpaceTests : SimulatedSpoolTests
     public void The_end_of_a_segment_that_the_last_process_has_abandoned_is_given_back_but_not_of_one_whose_end_is_not_known()
     {
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
-        bool failed = false;
-        _disk.Fault = (call, _) =>
-        {
-            bool sync = call == DiskCall.Sync && !failed;
-            failed |= sync;
-            return sync || call == DiskCall.Truncate ? DiskException.InputOutput : 0;
-        };
+        FailASyncAndAllTruncations();
         Assert.Equal(StoreStatus.Stored, Settle(Append()));
         _disk.Fault = static (_, _) => 0;
         _disk.Kill();
@@ -265,6 +253,17 @@ public sealed class SpaceTests : SimulatedSpoolTests
         _spool = Open();
         Assert.Single(_spool.Damages);
         Assert.Equal(2, _spool.Entries().Count);
+    }
+
+    private void FailASyncAndAllTruncations()
+    {
+        bool failed = false;
+        _disk.Fault = (call, _) =>
+        {
+            bool sync = call == DiskCall.Sync && !failed;
+            failed |= sync;
+            return sync || call == DiskCall.Truncate ? DiskException.InputOutput : 0;
+        };
     }
 
     /// <summary>Also after a power cut at any moment that leaves the file as long as it was, or short.</summary>
